@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,17 @@ def test_two_at_once_share_the_work(shop, run, rows, tmp_path):
     assert read_all(tmp_path / "out.db") == read_all(tmp_path / "whole.db")
 
 
+@pytest.mark.more
+def test_two_at_once_on_postgresql(server, shop, run, rows, tmp_path):
+    """Both find no table, and make it."""
+    run(rows, f"sqlite:///{tmp_path / 'whole.db'}", "--batch", 16)
+    options = (shop, "--from", rows, "--to", server.uri, "--batch", 16, "--table", "thrice", "--json", "-")
+    results = [finish(process) for process in [start(PREDICT, *options) for _ in range(3)]]
+    assert sum(result["written"] for result in results) == 1000
+    query = "select row_key, answer_label, answer_score, amount from {} order by row_key"
+    assert read_sink(server.uri, query.format("thrice")) == read_all(tmp_path / "whole.db", query.format("predictions"))
+
+
 def test_a_parquet_file_that_was_interrupted(run, rows, tmp_path, monkeypatch):
     """Chunks are written, the file is not: the next run takes them."""
 
@@ -120,12 +131,40 @@ def read_sink(sink: str, query: str) -> list[tuple[Any, ...]]:
         database.close()
 
 
-def check_whole_chunks(sink: str) -> None:
-    """As many rows as the ledger says, each once."""
+def check_whole_chunks(sink: str) -> int:
+    """As many rows as the ledger says, each once; how many they are."""
     both = "select count(*), count(distinct row_key), (select coalesce(sum(rows), 0) from predictions_chunks) from predictions"
     with contextlib.suppress(InputError, sqlite3.OperationalError):  # it was killed before there was a table
         counts = read_sink(sink, both)
         assert len({int(value) for value in counts[0]}) == 1, counts
+        return int(counts[0][0])
+    return 0
+
+
+def kill_often(options: Sequence[object], seen: Callable[[], int], forget: Callable[[], None]) -> None:
+    """Start the command until it was killed at 50 random moments; where it was faster, begin from nothing again.
+
+    `seen` looks at what is there, and counts it. Every second kill comes soon after something was written: on a busy machine
+    the others hit the start most of the time.
+    """
+    dice, kills, states = random.Random(1), 0, set()
+    while kills < 50:
+        before, process = seen(), start(PREDICT, *options)
+        while kills % 2 and process.poll() is None and seen() == before:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.05)
+        try:
+            process.wait(timeout=dice.uniform(0.0, 0.3) if kills % 2 else dice.uniform(0.3, 3.0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+        process.communicate()
+        assert process.returncode in (0, -signal.SIGKILL)
+        states.add(seen())
+        if process.returncode == 0:
+            forget()
+    assert len(states) > 10
+    finish(start(PREDICT, *options))
 
 
 @pytest.mark.more
@@ -135,23 +174,26 @@ def test_fifty_kills_at_random_moments(kind, shop, run, tmp_path, request):
     sink = f"sqlite:///{tmp_path / 'out.db'}" if kind == "sqlite" else request.getfixturevalue("server").uri
     options = (shop, "--from", tmp_path / "rows.parquet", "--to", sink, "--batch", 50, "--json", "-")
     run(tmp_path / "rows.parquet", f"sqlite:///{tmp_path / 'whole.db'}", "--batch", 50)
-    dice, kills = random.Random(1), 0
-    while kills < 50:
-        process = start(PREDICT, *options)
-        try:
-            process.communicate(timeout=dice.uniform(0.3, 3.0))
-            assert process.returncode == 0
-            drop_rows(sink)  # it was faster: another one
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-        check_whole_chunks(sink)
-    finish(start(PREDICT, *options))
+    kill_often(options, lambda: check_whole_chunks(sink), lambda: drop_rows(sink))
     query = f"select {COLUMNS} from predictions order by row_key"
     found = [(*row[:4], row[4] if isinstance(row[4], str) else json.dumps(row[4])) for row in read_sink(sink, query)]
     assert found == read_all(tmp_path / "whole.db", query)
     assert finish(start(PREDICT, *options))["written"] == 0
+
+
+@pytest.mark.more
+def test_fifty_kills_of_a_run_into_a_parquet_file(shop, run, tmp_path):
+    source, out = tmp_path / "rows.parquet", tmp_path / "out.parquet"
+    pq.write_table(make_rows(60_000), source)
+    run(source, tmp_path / "whole.parquet", "--batch", 50)
+
+    def count_files() -> int:
+        assert not out.exists() or pq.read_metadata(out).num_rows == 60_000
+        return len(list(tmp_path.glob(".out.parquet.*.chunks/*")))
+
+    kill_often((shop, "--from", source, "--to", out, "--batch", 50, "--json", "-"), count_files, out.unlink)
+    assert pq.read_table(out).equals(pq.read_table(tmp_path / "whole.parquet"))
+    assert [path.name for path in tmp_path.glob(".out*")] == [".out.parquet.lock"]
 
 
 def drop_rows(sink: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import Any
 
@@ -167,6 +168,21 @@ def test_a_query_that_fails(refusal, tmp_path):
     text = refusal(source, tmp_path / "out.parquet", "--query", "select * from visits")
     assert "the query cannot be run" in text and "no such table: visits)" in text
     assert "cannot be run" in refusal(source, tmp_path / "out.parquet", "--query", "drop table x")
+
+
+def test_a_column_of_a_database_that_changes_its_type(refusal, tmp_path):
+    """SQLite takes any value in any column."""
+    source = tmp_path / "in.db"
+    with contextlib.closing(sqlite3.connect(source)) as database:
+        database.execute("create table visits (id, age, town, plan, signal_0, signal_1, signal_2, signal_3)")
+        lines = [[number, 30, "Bonn", "free", 1, 2.5, 3, 4] for number in range(300)]
+        lines[250][1] = "old"
+        database.executemany(f"insert into visits values ({', '.join('?' * 8)})", lines)
+        database.commit()
+    options = ("--query", "select * from visits", "--batch", 100)
+    text = refusal(f"sqlite:///{source}", f"sqlite:///{tmp_path / 'out.db'}", *options)
+    assert "its rows cannot be read ([SQLite] Type mismatch in column 1: expected DOUBLE" in text
+    assert not (tmp_path / "out.db").exists()
 
 
 def test_no_row_at_all(refusal, table, tmp_path):

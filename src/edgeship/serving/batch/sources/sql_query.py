@@ -92,6 +92,10 @@ class SqlQuery:
             yield
         except (adbc.Error, pa.ArrowException) as error:
             raise InputError(f"{self.address}: the query cannot be run ({driver_reason(error)})") from error
+        except (
+            OSError
+        ) as error:  # what a stream of rows raises: of another type than the first ones, a server that has gone
+            raise InputError(f"{self.address}: its rows cannot be read ({driver_reason(error)})") from error
 
     def close(self) -> None:
         """End the transaction and the connection."""
