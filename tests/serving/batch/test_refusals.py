@@ -155,6 +155,7 @@ def test_options_that_do_not_fit(refusal, rows, shop, tmp_path):
     out = tmp_path / "out.parquet"
     assert "which rows are read of a database" in refusal(f"sqlite:///{rows}", out)
     assert "--query is for databases" in refusal(rows, out, "--query", "select 1")
+    assert "--current needs a database" in refusal(rows, out, "--current", "keep")
     assert "--since needs a database" in refusal(rows, out, "--since", "at")
     assert "a table's name" in refusal(rows, out, "--table", "a b; drop")
     assert "unknown artifact 'tflite/int4'" in refusal(rows, out, "--artifact", "tflite/int4")

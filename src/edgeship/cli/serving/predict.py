@@ -77,4 +77,7 @@ def predict(bundle: Path, source: str, sink: str, json_file: str | None, **optio
         click.echo(f"table {run.table} in {printable(run.sink)}, model_version {printable(run.model_version)}")
         if run.shown:
             click.echo(f"{run.table}_current shows {printable(run.shown)}")
+        elif options["current"] not in ("run", "keep"):
+            whose = f"{printable(options['current'])} has no rows of {run.artifact} there"
+            click.echo(f"{run.table}_current is as it was: {whose}; predict with its bundle", err=True)
     write_json(run, json_file)

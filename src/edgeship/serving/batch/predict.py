@@ -73,6 +73,8 @@ def predict_rows(bundle: Bundle, origin: Address, target: Address, options: Opti
 
 def _open_plan(stack: ExitStack, model: BatchModel, origin: Address, target: Address, options: Options) -> Plan:
     check_table_name(options.table)
+    if options.current is not None and not target.is_database:
+        raise InputError(f"{target}: --current needs a database; a Parquet file has no view")
     version = options.version or model.default_version
     check_version(version)
     outputs = describe_outputs(model.contract.outputs, model.entry)

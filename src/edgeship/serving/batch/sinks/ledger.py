@@ -135,7 +135,7 @@ class DatabaseSink:
 
     def _find_version(self, current: Current, artifact: str) -> str:
         """The version whose rows a finished job wrote by that artifact of the chosen bundle; empty where there is none."""
-        text = f"select model_version from {quote(self.jobs.name)} where bundle = ? and artifact = ? and state <> ?"
+        text = f"select model_version from {quote(self.jobs.name)} where bundle = ? and artifact = ? and state <> ? order by 1"
         rows = self.database.run(text, (current.bundle, artifact, RUNNING))
         return str(rows[-1][0]) if rows else ""
 
