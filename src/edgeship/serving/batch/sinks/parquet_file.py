@@ -81,16 +81,17 @@ class ParquetSink:
         with self._in_our_words(), atomic_file(self._draft(job) / f"{chunk:010d}.parquet") as draft:
             table = pa.Table.from_batches([rows]).cast(self.schema)
             pyarrow.parquet.write_table(table, draft)
-            with draft.open("rb") as stream:  # it is the ledger: a cut of power must not leave an empty one
-                os.fsync(stream.fileno())
+            _flush(draft)  # it is the ledger: a cut of power must not leave an empty one
         return True
 
     def finish(self, job: Job, current: Current) -> str:
         """See `sink.Sink`; there is no view."""
         with self._in_our_words():
             if not self._is_done(job):
-                with atomic_file(self.file) as draft:
-                    self._join_chunks(job, draft)
+                whole = self._draft(job) / "whole"  # where a run that is killed leaves nothing that stays
+                self._join_chunks(job, whole)
+                _flush(whole)
+                whole.replace(self.file)
             for folder in self.file.parent.glob(f".{self.file.name}.*.chunks"):
                 shutil.rmtree(folder, ignore_errors=True)
         return ""
@@ -118,6 +119,11 @@ class ParquetSink:
     def close(self) -> None:
         """See `sink.Sink`."""
         self._held.close()
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def _gather(paths: Sequence[Path]) -> Iterator[Any]:

@@ -23,6 +23,7 @@ STAGE = "edgeship_stage"
 # The transaction is to be done again: serialization failure, deadlock, and two that make the same table or view at once.
 AGAIN = ("40001", "40P01", "23505", "42P07", "XX000")
 ROUNDS = 20
+FAILURES = (adbc.Error, pa.ArrowException, OSError)  # the last: of a stream of rows
 COLUMNS = """select attname, format_type(atttypid, atttypmod), relkind::text
 from pg_attribute join pg_class on pg_class.oid = attrelid
 where attrelid = to_regclass(?) and attnum > 0 and not attisdropped order by attnum"""
@@ -65,7 +66,7 @@ class PostgresDatabase:
                 result = work()
                 self._connection.commit()
                 return result
-            except (adbc.Error, pa.ArrowException) as error:
+            except FAILURES as error:
                 if self._is_alive():
                     if getattr(error, "sqlstate", None) not in AGAIN or number > ROUNDS:
                         text = "; what is written stays, the same command goes on from there"
@@ -90,7 +91,7 @@ class PostgresDatabase:
             self.run("select 1")
             self._connection.rollback()
             return True
-        except (adbc.Error, pa.ArrowException):
+        except FAILURES:
             return False
 
     def _reconnect(self) -> None:
