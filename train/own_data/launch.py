@@ -10,22 +10,22 @@ from edgeship.errors import MissingDependencyError
 from edgeship.processes import progress_events
 from edgeship.processes.child import FunctionProcess, training_env
 from edgeship.train import launch
-from edgeship.train.own_data import sources
 from edgeship.train.own_data.card import OwnDataCard
+from edgeship.train.own_data.sources.source import Source, check_source
 from edgeship.train.own_data.trainer import run
 
 # Threads of scikit-learn's trees wait asleep: spinning, they took 100 times as long on a machine with other work.
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def train(source: sources.Source, out: Path, *, seed: int = 0, epochs: int | None = None) -> OwnDataCard:
+def train(source: Source, out: Path, *, seed: int = 0, epochs: int | None = None) -> OwnDataCard:
     """Train on a source into the folder `out`; returns the model card.
 
     Progress goes to standard error. Nothing in `out` changes until all files are ready; others there are left alone.
     Raises InputError where the source cannot be learned from, or `out` cannot be written,
     MissingDependencyError without scikit-learn.
     """
-    sources.check_source(source)
+    check_source(source)
     if find_spec("sklearn") is None:
         raise MissingDependencyError("baselines need scikit-learn: pip install 'edgeship[data]'")
     with (

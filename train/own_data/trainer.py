@@ -27,10 +27,11 @@ from edgeship.toml_tables import toml_key, toml_value
 from edgeship.train import trainer
 from edgeship.train.card import ModelFacts, TrainingMachine, TrainingSeconds, code_version, describe_model
 from edgeship.train.dataset import Array, DataDescription, SplitDescription, digest_of
-from edgeship.train.own_data import baselines, expectations, networks, page, protocol, sources
+from edgeship.train.own_data import baselines, expectations, networks, page, protocol
 from edgeship.train.own_data.card import EpochLoss, OwnDataCard, Plan
 from edgeship.train.own_data.protocol import Protocol, Split
 from edgeship.train.own_data.samples import DECISION, OwnData, Prepared, Samples, Target
+from edgeship.train.own_data.sources.source import Source, read_source
 
 CALIBRATION = 500  # samples of the training data
 CHUNK = 4096  # samples that are copied at once
@@ -54,7 +55,7 @@ class Trained:
 
 
 def run(*, source: dict[str, Any], staging: str, out: str, seed: int, epochs: int | None) -> OwnDataCard:
-    """Train on a source (the fields of `sources.Source`), write all files into the folder `staging`; returns the model card.
+    """Train on a source (the fields of `Source`), write all files into the folder `staging`; returns the model card.
 
     `out` is where the files will lie: a card that is there tells how often the same test split was used. Progress goes to a
     file beside the results. Raises InputError where the data cannot be used or the files cannot be written.
@@ -63,8 +64,8 @@ def run(*, source: dict[str, Any], staging: str, out: str, seed: int, epochs: in
     tell = functools.partial(progress_events.append_event, folder / progress_events.FILE)
     atexit.register(trainer.remove_folder, folder)  # see `trainer.run`
     threading.Thread(target=trainer.end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
-    asked = sources.Source(**{**source, "path": Path(source["path"])})
-    data = sources.read_source(asked, folder)
+    asked = Source(**{**source, "path": Path(source["path"])})
+    data = read_source(asked, folder)
     how, splits = protocol.choose_splits(data)
     tell(event="stage", text=_describe_data(data, how))
     clock, cpu = time.perf_counter(), time.process_time()
@@ -224,7 +225,7 @@ def _count_uses(card: Path, description: DataDescription) -> int:
 
 def _build_card(
     data: OwnData,
-    asked: sources.Source,
+    asked: Source,
     how: Protocol,
     splits: Sequence[Split],
     trained: Sequence[Trained],

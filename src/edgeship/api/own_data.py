@@ -32,9 +32,10 @@ def train_on_data(
     `init_model` takes into the configuration) are written beside the model. Raises InputError for data that cannot be learned
     from, or a place that cannot be written.
     """
-    from edgeship.train.own_data import launch, page, sources
+    from edgeship.train.own_data import launch, page
+    from edgeship.train.own_data.sources.source import Source
 
-    source = sources.Source(Path(data), label, group, time, window)
+    source = Source(Path(data), label, group, time, window)
     with set_visibility(progress):
         card = launch.train(source, Path(out), seed=seed, epochs=epochs)
     return OwnDataModel(Path(out) / "server.keras", card, page.describe_quality(card))

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from edgeship.errors import InputError
-from edgeship.train.own_data import protocol, sources
+from edgeship.train.own_data import protocol
 from edgeship.train.own_data.samples import OwnData
+from edgeship.train.own_data.sources.source import Source, read_source
 from tests.train.own_data.tables import write_table
 
 DICE = np.random.default_rng(4)
@@ -20,7 +21,7 @@ DICE = np.random.default_rng(4)
 
 def read(path: Path, label: str | None = None, **more: Any) -> OwnData:
     (work := path.parent / "work").mkdir(exist_ok=True)
-    return sources.read_source(sources.Source(path, label, **more), work)
+    return read_source(Source(path, label, **more), work)
 
 
 def write_pictures(folder: Path, count: int = 24, *, side: int = 12, mode: str = "RGB") -> Path:

@@ -12,8 +12,10 @@ from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.errors import InputError
 from edgeship.settings.config import Config
-from edgeship.train.own_data import protocol, sources, table
+from edgeship.train.own_data import protocol
 from edgeship.train.own_data.samples import OwnData, Prepared
+from edgeship.train.own_data.sources import table
+from edgeship.train.own_data.sources.source import Source, read_source
 from edgeship.train.own_data.trainer import render_forms
 from edgeship.types import TensorSpec
 from tests.train.own_data.tables import SHOP, shop_rows, write_table
@@ -25,7 +27,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path, label: str = "bought", **more: Any) -> OwnData:
-    return sources.read_source(sources.Source(path, label, **more), path.parent)
+    return read_source(Source(path, label, **more), path.parent)
 
 
 class _Model:

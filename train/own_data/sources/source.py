@@ -8,9 +8,9 @@ from pathlib import Path
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.tables import reading
-from edgeship.train.own_data import arrays, named_files, pictures, recordings, table, windows
-from edgeship.train.own_data.named_files import NamedFiles
 from edgeship.train.own_data.samples import OwnData
+from edgeship.train.own_data.sources import arrays, named_files, pictures, recordings, table, windows
+from edgeship.train.own_data.sources.named_files import NamedFiles
 from edgeship.untrusted import printable
 
 HINT = (

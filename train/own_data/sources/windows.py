@@ -12,10 +12,10 @@ from edgeship.storage import digest
 from edgeship.tables.inference import read_schema
 from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.arrays import spread_features
 from edgeship.train.own_data.networks import window_network
 from edgeship.train.own_data.samples import OwnData, Prepared
-from edgeship.train.own_data.table import as_spelled, check_complete, read_columns, read_target
+from edgeship.train.own_data.sources.arrays import spread_features
+from edgeship.train.own_data.sources.table import as_spelled, check_complete, read_columns, read_target
 from edgeship.untrusted import printable
 
 NAME = "window"

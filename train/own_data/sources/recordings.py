@@ -13,9 +13,9 @@ from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.errors import InputError
 from edgeship.settings.inputs import InputForm
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.named_files import NamedFiles, choose_files, read_readable
 from edgeship.train.own_data.networks import sound_network
 from edgeship.train.own_data.samples import OwnData, Prepared
+from edgeship.train.own_data.sources.named_files import NamedFiles, choose_files, read_readable
 from edgeship.types import TensorSpec
 from edgeship.untrusted import printable
 
