@@ -15,7 +15,7 @@ def open_socket(host: str, port: int, option: str) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # the address stands there already
         raise InputError(
             f"{option} {port}: cannot listen on {host} there ({reason}); 0 takes any that is free"
         ) from error
