@@ -29,6 +29,7 @@ BOTH = Case(100, "server-lan", 4.0, 20.0, 2.0, client_passes=True, costs=costs(1
         ({"client_p99_ms": 101.0}, Choice.SERVER),
         ({"client_passes": False}, Choice.SERVER),
         ({"client_passes": False, "offline": True}, Choice.NEITHER),
+        ({"client_passes": None}, Choice.UNDECIDED),
         ({"client_p99_ms": 101.0, "server_p99_ms": 101.0}, Choice.NEITHER),
         ({"client_p99_ms": None}, Choice.UNDECIDED),
         ({"server_p99_ms": None}, Choice.UNDECIDED),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from edgeship.bundle.metric import number_text
 from edgeship.devices.network import Network
 from edgeship.serving.worth import networks
 from edgeship.serving.worth.costs import Load, compare_costs
@@ -99,7 +100,12 @@ def _by_limit(case: Case, now: Choice) -> Iterator[Change]:
             is_near = (limit < case.limit_ms) == (words == "less than")
             if choice not in seen and is_near:
                 seen.add(choice)
-                yield Change("limit", choice, f"with a limit of {words} {p99:.3g} ms: {choice}", value=p99)
+                yield Change(
+                    "limit",
+                    choice,
+                    f"with a limit of {words} {number_text(float(f'{p99:.3g}'))} ms: {choice}",
+                    value=p99,
+                )
 
 
 def _by_device(case: Case, now: Choice) -> Iterator[Change]:

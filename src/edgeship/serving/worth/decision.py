@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from edgeship.bundle.metric import number_text
 from edgeship.light_dataclass import dataclass
 from edgeship.serving.worth.costs import Costs, Side
 
@@ -23,8 +24,8 @@ class Case:
     """What a decision is made of.
 
     `client_p99_ms` and `server_p99_ms` are None where they are not known, for the `..._reason`; `network_p99_ms` is what the
-    network takes alone, so that a server's answer takes no less. `client_passes`: an artifact passes the gate. `costs`: None
-    where the server's rate is not known.
+    network takes alone, so that a server's answer takes no less. `client_passes`: an artifact passes the gate; None
+    where nothing was judged. `costs`: None where the server's rate is not known.
     """
 
     limit_ms: float
@@ -32,7 +33,7 @@ class Case:
     client_p99_ms: float | None
     server_p99_ms: float | None
     network_p99_ms: float
-    client_passes: bool
+    client_passes: bool | None
     offline: bool = False
     costs: Costs | None = None
     client_reason: str = ""
@@ -82,6 +83,8 @@ def _decide_by_cost(case: Case, reasons: tuple[str, ...]) -> Decision:
 
 
 def _judge_client(case: Case) -> Judgement:
+    if case.client_passes is None:
+        return None, "whether an artifact may ship is not known: the bundle has not been judged yet"
     if not case.client_passes:
         return False, "no artifact for apps or pages passes the gate"
     if case.client_p99_ms is None:
@@ -101,4 +104,5 @@ def _judge_server(case: Case) -> Judgement:
 
 def _within(what: str, p99_ms: float, limit_ms: float) -> tuple[bool, str]:
     fits = p99_ms <= limit_ms
-    return fits, f"{what} {p99_ms:.3g} ms (p99), {'within' if fits else 'not within'} the limit of {limit_ms:g} ms"
+    p99 = number_text(float(f"{p99_ms:.3g}"))
+    return fits, f"{what} {p99} ms (p99), {'within' if fits else 'not within'} the limit of {limit_ms:g} ms"

@@ -86,6 +86,11 @@ def device_latencies(manifest: Manifest) -> tuple[DeviceLatency, ...]:
     )
 
 
+def first_for_clients(manifest: Manifest) -> ArtifactEntry | None:
+    """The first artifact for apps or pages, where none was measured."""
+    return next(filter(_is_for_clients, manifest.artifacts), None)
+
+
 def _is_for_clients(entry: ArtifactEntry) -> bool:
     return not formats.find(entry.format).installed
 

@@ -29,12 +29,15 @@ FLEET = 2000  # simulated devices: half of them are as many as it takes
 
 @dataclass(frozen=True)
 class Sides:
-    """The artifacts of both sides, as far as there are some, and the client's time."""
+    """The artifacts of both sides, as far as there are some, and the client's time.
+
+    `passes`: whether an artifact for clients passes the gate; None where nothing was judged.
+    """
 
     client: ArtifactEntry | None
     served: ArtifactEntry | None
     latency: DeviceLatency | None
-    passes: bool
+    passes: bool | None
     devices: tuple[DeviceLatency, ...]
 
 
@@ -119,8 +122,9 @@ def find_sides(manifest: Manifest, device: str = "") -> Sides:
         recommended = [item.artifact for item in manifest.gate.recommended] if manifest.gate else []
         wanted = sorted(rows, key=lambda row: (row not in passing, row.artifact not in recommended))
         latency = next((row for row in wanted if not device or row.device == device), None)
-    client = manifest.artifact(latency.artifact) if latency else None
-    return Sides(client, figures.served_artifact(manifest), latency, bool(passing), rows)
+    client = manifest.artifact(latency.artifact) if latency else figures.first_for_clients(manifest)
+    passes = bool(passing) if manifest.gate else None
+    return Sides(client, figures.served_artifact(manifest), latency, passes, rows)
 
 
 def _load_of(question: Question, times: ServerTimes, download: int | None) -> Load | None:

@@ -75,7 +75,8 @@ def side_rows(worth: Worth) -> list[SideRow]:
         )
     there = f"{_pair(over.p50_ms, over.p99_ms)} ms, {over.kind}"
     if over.p99_ms is None:
-        there = f"the network alone takes {number_text(over.network_p99_ms)} ms (p99), {over.kind or 'simulated'}; {over.reason}"
+        alone = number_text(float(f"{over.network_p99_ms:.3g}"))
+        there = f"the network alone takes {alone} ms (p99), {over.kind or 'simulated'}; {over.reason}"
     times, load = worth.server_times, worth.load
     rows = [
         SideRow("what runs", place, f"{worth.served} over {question.network}"),
@@ -124,7 +125,8 @@ def _cost_row(worth: Worth) -> SideRow:
     question = worth.question
     what = f"{worth.prices.currency} a month, {question.users:,.0f} users x {question.inferences_a_day:g} a day"
     if worth.costs is None:
-        why = worth.server_times.reason or "the server's rate is not known"
+        unsized = "the artifact's download was not measured" if worth.download_bytes is None else ""
+        why = worth.server_times.reason or unsized or "the server's rate is not known"
         return SideRow(what, "-", f"not known: {why}")
     texts = [f"{_range_text(cost)}, estimated" for cost in (worth.costs.client, worth.costs.server)]
     return SideRow(what, *texts)
