@@ -35,6 +35,8 @@ gb_out = 0
 releases_a_month = 1
 per_client_a_month = 0
 a_month = 1460
+[times]
+http_ms = 0
 """
 A_DAY = 86.4
 # Inputs of the default task, of MobileNetV2 and of motion; times as their artifacts take on a processor.
@@ -148,7 +150,7 @@ def test_every_figure_has_its_kind(tmp_path, prices):
     bundle = write_bundle(tmp_path / "bundle", phone_ms=(5.0, 9.0))
     found = ask(bundle, prices)
     kinds = {item.name: item.kind for item in found.networks}
-    assert kinds.pop("server-local") is Kind.MEASURED
+    assert kinds.pop("server-local") is Kind.ESTIMATED, "no server was measured"
     assert set(kinds.values()) == {Kind.SIMULATED}
     assert {item.device: item.kind for item in found.devices} == {
         "host": Kind.MEASURED,
@@ -158,7 +160,9 @@ def test_every_figure_has_its_kind(tmp_path, prices):
         "app store": Kind.ESTIMATED, "channel": Kind.SIMULATED, "server": Kind.ESTIMATED,
     }  # fmt: skip
     assert found.server_times.bytes_kind is Kind.ESTIMATED
-    assert "without HTTP" in found.server_times.source
+    assert "assumed for HTTP" in found.server_times.source
+    assumed = ask(bundle, None).server_times
+    assert min(assumed.samples_ms) == pytest.approx(10.8)
 
 
 def test_without_times_nothing_is_decided_but_what_the_network_decides(tmp_path, prices):

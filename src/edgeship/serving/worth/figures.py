@@ -114,8 +114,8 @@ def served_artifact(manifest: Manifest) -> ArtifactEntry | None:
     return next(iter([*wanted, *passing, *entries]), None)
 
 
-def times_in_bundle(manifest: Manifest, artifact: ArtifactEntry) -> ServerTimes:
-    """A server's times as far as the bundle tells: the artifact's own on this machine, without what HTTP and a server add."""
+def times_in_bundle(manifest: Manifest, artifact: ArtifactEntry, http_ms: float) -> ServerTimes:
+    """A server's times as far as the bundle tells: the artifact's own on this machine, and `http_ms` for what is around it."""
     up, down = payload_bytes(artifact.inputs), payload_bytes(artifact.outputs)
     reason = f"{artifact.id} was not timed on this machine"
     for item in manifest.measurements_of(artifact.id):
@@ -128,12 +128,12 @@ def times_in_bundle(manifest: Manifest, artifact: ArtifactEntry) -> ServerTimes:
         if len(known) < len(PERCENTILES) or known != sorted(known) or not 0 < known[0] <= known[-1] < MOST_MS:
             reason = p99.reason or reason
             continue
-        samples = spread_percentiles(known)
+        samples = tuple(value + http_ms for value in spread_percentiles(known))
+        source = f"{artifact.id} on {item.runtime}, and {http_ms:g} ms assumed for HTTP and a server around it"
         rate = 1000.0 * len(samples) / sum(samples)
         return ServerTimes(
-            samples, p99.kind, f"{artifact.id} on {item.runtime}, without HTTP and a server around it", up, down,
-            vcpu_rate=rate, rate_source="its mean time on one thread, without HTTP",
-        )  # fmt: skip
+            samples, Kind.ESTIMATED, source, up, down, vcpu_rate=rate, rate_source="its mean time, estimated"
+        )
     return ServerTimes(bytes_up=up, bytes_down=down, reason=reason)
 
 

@@ -53,7 +53,7 @@ def judge_worth(
     sides = find_sides(manifest, question.device)
     if sides.served is None:
         raise InputError(f"{bundle.root}: it holds no artifact")
-    times = times or figures.times_in_bundle(manifest, sides.served)
+    times = times or figures.times_in_bundle(manifest, sides.served, prices.times.http_ms.usual)
     found = networks.find_networks(question.network)
     wanted = Path(question.network).stem if question.network not in found else question.network
     question = replace(question, network=wanted)
@@ -177,7 +177,7 @@ def _list_updates(prices: Prices) -> Iterator[Update]:
     from edgeship.deploy.fleet.simulate import simulate_fleet
     from edgeship.deploy.fleet.traffic import NEW, assumed_traffic
 
-    days, minutes = prices.updates.app_store_days, prices.updates.server_minutes
+    days, minutes = prices.times.app_store_days, prices.times.server_minutes
     yield Update("app store", _scale(days, HOURS_A_DAY), "half of the users", Kind.ESTIMATED)
     fleet = simulate_fleet(Fleet(FLEET), Rollout(((0.0, 100.0),), None), assumed_traffic(), NEW)
     hours = next((item.hours for item in fleet.adopted if item.share == 0.5), None)

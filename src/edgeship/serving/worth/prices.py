@@ -16,7 +16,7 @@ from edgeship.untrusted import SHOWN, parse_toml, printable, regular_file
 DEFAULT = Path(__file__).with_name("prices.toml")
 LONGEST_CURRENCY = 8
 MOST = 1e12
-T = TypeVar("T", "ServerPrices", "ClientPrices", "UpdateTimes")
+T = TypeVar("T", "ServerPrices", "ClientPrices", "AssumedTimes")
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,13 @@ class ClientPrices:
 
 
 @dataclass(frozen=True)
-class UpdateTimes:
-    """How long a new version takes to half of all users by an app store, and to all by a server."""
+class AssumedTimes:
+    """What HTTP and a server take around an inference, where no server is measured; and how long a new version takes.
 
+    To half of all users by an app store, to all by a server.
+    """
+
+    http_ms: Range
     app_store_days: Range
     server_minutes: Range
 
@@ -70,7 +74,7 @@ class Prices:
     source: str
     server: ServerPrices
     client: ClientPrices
-    updates: UpdateTimes
+    times: AssumedTimes
 
 
 def read_prices(path: Path | None = None) -> Prices:
@@ -96,7 +100,7 @@ def read_prices(path: Path | None = None) -> Prices:
         source="edgeship's own assumptions" if path is None else Path(path).name,
         server=_read_table(ServerPrices, "server", given, usual, where),
         client=_read_table(ClientPrices, "client", given, usual, where),
-        updates=_read_table(UpdateTimes, "updates", given, usual, where),
+        times=_read_table(AssumedTimes, "times", given, usual, where),
     )
 
 

@@ -123,7 +123,9 @@ def _pair(p50: float | None, p99: float | None) -> str:
 
 def _cost_row(worth: Worth) -> SideRow:
     question = worth.question
-    what = f"{worth.prices.currency} a month, {question.users:,.0f} users x {question.inferences_a_day:g} a day"
+    what = (
+        f"{worth.prices.currency} a month, {question.users:,.0f} users x {count_text(question.inferences_a_day)} a day"
+    )
     if worth.costs is None:
         unsized = "the artifact's download was not measured" if worth.download_bytes is None else ""
         why = worth.server_times.reason or unsized or "the server's rate is not known"
@@ -152,6 +154,11 @@ def flip_text(flip: FlipPoint) -> str:
         for value in (flip.low, flip.value, flip.high)
     )
     return usual if low == usual == high else f"{usual} ({low} to {high.removesuffix(' of')})"
+
+
+def count_text(value: float) -> str:
+    """A number that somebody gave, as people write it."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:g}"
 
 
 def _range_text(value: Range) -> str:
@@ -225,11 +232,10 @@ def device_rows(worth: Worth) -> list[tuple[str, ...]]:
 def headline(worth: Worth) -> str:
     """The decision in a sentence, with what it is decided for."""
     question = worth.question
+    load = f"{question.users:,.0f} users with {count_text(question.inferences_a_day)} inferences a day"
     offline = ", without a network too" if question.offline else ""
-    return (
-        f"{worth.decision.choice}: {worth.model}, for {question.users:,.0f} users with {question.inferences_a_day:g} inferences "
-        f"a day over {question.network}, p99 within {question.limit_ms:g} ms{offline}"
-    )
+    limit = f"p99 within {question.limit_ms:g} ms"
+    return f"{worth.decision.choice}: {worth.model}, for {load} over {question.network}, {limit}{offline}"
 
 
 def notes(worth: Worth) -> list[str]:
