@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -198,6 +200,33 @@ def test_two_processes_count_into_one_report(tmp_path: Path) -> None:
         thread.join()
     [sent] = one.preview()
     assert sent["n"] == 80
+
+
+@pytest.mark.more
+def test_a_killed_process_loses_only_what_it_had_not_saved(tmp_path: Path) -> None:
+    _open(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from tests.client.test_counter import CASES, _count, _open\n"
+        "counter = _open(Path(sys.argv[1]))\n"
+        "for number in range(10**6):\n"
+        "    _count(counter, CASES[0]['samples'][:1]); counter.save(); print(number + 1, flush=True)\n"
+    )
+    told = killed = 0
+    for _ in range(3):
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        processes = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+            for _ in range(2)
+        ]
+        for process in processes:
+            assert process.stdout
+            first = process.stdout.readline()
+            process.kill()
+            told += int([first, *process.stdout.read().split()][-1])
+            killed += 1
+            process.wait()
+    [sent] = _open(tmp_path).preview()
+    assert told <= sent["n"] <= told + killed
 
 
 def test_another_arm_or_artifact_is_another_report(tmp_path: Path) -> None:
