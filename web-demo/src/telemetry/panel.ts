@@ -120,7 +120,7 @@ export class Reporting {
     const host = new URL(this.place.url).host;
     const allowed = this.#allowed;
     const texts = {
-      ask: `May this page count what the model answers here, and send the counts to ${host} once a week? Counts only: no input, no answer of its own, no name. The page works the same without.`,
+      ask: `May this page count what the model answers here, and send the counts to ${host} once a week? Counts only: nothing that you enter, and no name. The page works the same without.`,
       yes: `This page sends counts to ${host} once a week.`,
       no: 'Nothing is counted or sent.',
     };
