@@ -16,6 +16,7 @@ from scripts.bench.monitoring import simulated_experiments as simulated
 
 RUNS = 10_000
 PAGE = RESULTS / "experiments.md"
+MOST = 0.06  # where users are skewed or few: less is no fault
 LOW, HIGH = 0.04, 0.055  # of experiments between equal models that find a difference
 NEAR = 0.03  # of the planned power
 
@@ -38,6 +39,26 @@ def equal_models(missed: list[str]) -> list[str]:
         rows.append(
             f"| {what}{'' if runs == RUNS else f' ({runs:,} runs)'} | 1,000 | 20 | {seed} | {found.stopped:.1%} | "
             f"{found.naive:.1%} | {found.single:.1%} | {per_inference:.1%} |"
+        )
+    uneven = [
+        (
+            "10 % of users; one of ten in treatment",
+            1800,
+            simulated.simulate_shares((0.1, 0.1), 1800, 5, RUNS, 7, less=9),
+        ),
+        (
+            "2 % of users; one of ten in treatment",
+            900,
+            simulated.simulate_shares((0.02, 0.02), 900, 5, RUNS, 8, less=9),
+        ),
+        ("a skewed ratio; one of ten in treatment", 1800, simulated.simulate_skewed((1800, 200), 5, 5000, 9)),
+        ("a skewed ratio", 1000, simulated.simulate_skewed((1000, 1000), 5, 5000, 10)),
+    ]
+    for seed, (what, users, found) in enumerate(uneven, 7):
+        if found.stopped > MOST:
+            missed.append(f"A/A, {what}: {found.stopped:.1%}")
+        rows.append(
+            f"| {what} | {users:,} | 5 | {seed} | {found.stopped:.1%} | {found.naive:.1%} | {found.single:.1%} | |"
         )
     return rows
 
@@ -116,12 +137,13 @@ def render(missed: list[str], seconds: float, parts: dict[str, list[str]]) -> st
             f"(`scripts/bench/monitoring/simulated_experiments.py`). All figures are `simulated`; {RUNS:,} runs where nothing "
             "else is said, so that 5 % is known to 0.4 points (two standard errors).",
             f"{date.today()}, {seconds:.0f} s. Bars: {LOW:.0%} to {HIGH:.1%} of experiments between equal models find a "
-            f"difference; power within {100 * NEAR:.0f} points of the plan. {verdict}", "",
+            f"difference (skewed or few users: at most {MOST:.0%}); power within {100 * NEAR:.0f} points of the plan. "
+            f"{verdict}", "",
             "## Equal models: how many find a difference", "",
             "*plan*: stopped by the boundaries of the plan at any look. *1.96 at every look*: what peeking does. *one look*: "
             f"1.96 at the end. *per inference*: the z-test of inferences, once, which takes {simulated.SESSIONS} inferences of a "
             f"user (correlation {simulated.TASTE}) for as many draws.", "",
-            "| metric | users an arm | looks | seed | plan | 1.96 at every look | one look | per inference |",
+            "| metric | users of control | looks | seed | plan | 1.96 at every look | one look | per inference |",
             "|---|---|---|---|---|---|---|---|", *parts["equal"], "",
             "## A better model: 10 to 11 % of users, planned for 80 %", "",
             "| looks | users an arm | on average | seed | found | found the other way |", "|---|---|---|---|---|---|",

@@ -89,19 +89,45 @@ def count_stops(z: Array, fractions: list[float], alpha: float = 0.05) -> Shares
     )  # fmt: skip
 
 
-def draw_looks(rng: np.random.Generator, rates: tuple[float, float], users: int, looks: int, runs: int) -> Difference:
-    """Experiments on a share of users: differences (runs, looks) of `users` an arm, as many new ones between looks."""
-    reached = np.array([users * (look + 1) // looks for look in range(looks)])
-    step = np.diff(reached, prepend=0)
-    arms = [flat_moments(rng.binomial(step, rate, (runs, looks)).cumsum(axis=1), reached) for rate in rates]
+def draw_looks(
+    rng: np.random.Generator, rates: tuple[float, float], users: int, looks: int, runs: int, less: int = 1
+) -> Difference:
+    """Experiments on a share of users: differences (runs, looks) of `users` an arm, as many new ones between looks.
+
+    `less`: how many times smaller treatment is.
+    """
+    arms = []
+    for rate, size in zip(rates, (users, users // less), strict=True):
+        reached = np.array([size * (look + 1) // looks for look in range(looks)])
+        drawn = rng.binomial(np.diff(reached, prepend=0), rate, (runs, looks)).cumsum(axis=1)
+        arms.append(flat_moments(drawn, reached))
     return compare_arms(*arms)
 
 
-def simulate_shares(rates: tuple[float, float], users: int, looks: int, runs: int, seed: int) -> Shares:
-    """Stops of experiments with these shares of users in control and treatment."""
+def simulate_shares(
+    rates: tuple[float, float], users: int, looks: int, runs: int, seed: int, *, less: int = 1
+) -> Shares:
+    """Stops of experiments with these shares of users in control and treatment; `less`: see `draw_looks`."""
     rng = np.random.default_rng(seed)
     fractions = [(users * (look + 1) // looks) / users for look in range(looks)]
-    return count_stops(z_values(draw_looks(rng, rates, users, looks, runs)), fractions)
+    return count_stops(z_values(draw_looks(rng, rates, users, looks, runs, less)), fractions)
+
+
+def simulate_skewed(users: tuple[int, int], looks: int, runs: int, seed: int) -> Shares:
+    """A/A experiments on a ratio whose users are lognormal (sigma 1), as latencies are, with 1 + geometric inferences each."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for start in range(0, runs, BATCH):
+        arms = []
+        for count in users:
+            step = count // looks
+            of = 1.0 + rng.geometric(0.1, (min(BATCH, runs - start), looks, step))
+            rows = np.stack([of * rng.lognormal(3, 1, of.shape), of, 0 * of, 0 * of], axis=-1)
+            reached = np.broadcast_to(step * np.arange(1, looks + 1), of.shape[:2])
+            sums, products = rows.sum(axis=2).cumsum(axis=1), (np.swapaxes(rows, -1, -2) @ rows).cumsum(axis=1)
+            arms.append(summed_moments(reached, sums, products))
+        found.append(z_values(compare_arms(*arms)))
+    return count_stops(np.concatenate(found), [(look + 1) / looks for look in range(looks)])
 
 
 def simulate_taste(users: int, looks: int, runs: int, seed: int, *, returning: bool = False) -> tuple[Shares, float]:

@@ -17,6 +17,12 @@ def test_equal_models_are_found_different_in_one_of_twenty():
     assert found.naive > 0.2  # 1.96 at every look
 
 
+def test_a_small_arm_without_events_is_no_difference():
+    """With a variance of its own alone for each arm equal models differ in one of five of these."""
+    assert simulated.simulate_shares((0.05, 0.05), 900, 5, 4000, seed=11, less=9).stopped < 0.06
+    assert simulated.simulate_skewed((1800, 200), 5, 400, seed=12).stopped < 0.07
+
+
 def test_a_point_is_found_as_often_as_planned():
     plan = simulated.plan_of(5)
     found = simulated.simulate_shares((0.10, 0.11), plan.users_control, 5, 10_000, seed=2)

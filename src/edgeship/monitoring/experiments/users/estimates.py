@@ -6,7 +6,7 @@ Every function works on arrays of experiments as on a single one: the last axes 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,9 +94,22 @@ def compare_arms(control: Moments, treatment: Moments, *, use_before: bool = Fal
     for arm in (control, treatment):
         ratios, weights = _linear_weights(arm.means)
         adjusted = weights[..., :4] - factor[..., None] * weights[..., 4:]
-        variances.append(_variance(adjusted, arm.covariances) / arm.users)
+        variances.append(_variance(adjusted, arm.covariances))
         values.append(ratios[..., 0] - factor * (ratios[..., 1] - _linear_weights(both.means)[0][..., 1]))
-    return Difference(values[0], values[1], values[1] - values[0], np.sqrt(variances[0] + variances[1]), reduction)
+    error = _standard_error(variances, (control.users, treatment.users))
+    return Difference(values[0], values[1], values[1] - values[0], error, reduction)
+
+
+def _standard_error(variances: Sequence[Array], users: Sequence[Array]) -> Array:
+    """The error of a difference of means: with a variance of its own for each arm or with one for both, whichever is greater.
+
+    With arms of one size they are the same. In a small arm beside a large one events may be missing by chance: then its own
+    variance is 0, and equal models would differ in one of five experiments.
+    """
+    own = variances[0] / users[0] + variances[1] / users[1]
+    freedom = [np.maximum(count - 1, 1) for count in users]
+    pooled = (variances[0] * freedom[0] + variances[1] * freedom[1]) / (freedom[0] + freedom[1])
+    return np.asarray(np.sqrt(np.maximum(own, pooled * (1 / users[0] + 1 / users[1]))))
 
 
 def _pool(one: Moments, other: Moments) -> Moments:
