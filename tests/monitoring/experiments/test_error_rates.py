@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgeship.monitoring.experiments.planning.plan import make_plan
 from edgeship.monitoring.experiments.verdicts.confidence_sequences import SAMPLE_RATIO_ALPHA, sample_ratio_p
 from edgeship.monitoring.experiments.verdicts.decision import decide
 from scripts.bench.monitoring import simulated_experiments as simulated
@@ -27,6 +28,13 @@ def test_a_point_is_found_as_often_as_planned():
     plan = simulated.plan_of(5)
     found = simulated.simulate_shares((0.10, 0.11), plan.users_control, 5, 10_000, seed=2)
     assert found.above == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize(("rate", "better"), [(0.12, "higher"), (0.08, "lower")])
+def test_a_small_arm_finds_as_often_as_planned(rate, better):
+    plan = make_plan(metric="any x", baseline=0.10, effect=0.02, better=better, treatment_percent=10)
+    found = simulated.simulate_shares((0.10, rate), plan.users_control, 5, 4000, seed=13, less=9)
+    assert max(found.above, found.below) == pytest.approx(0.8, abs=0.03)
 
 
 def test_users_are_the_sample_and_not_inferences():

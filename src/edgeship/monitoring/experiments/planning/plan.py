@@ -175,7 +175,10 @@ def _count_users(
         )
     fractions = [(look + 1) / looks for look in range(looks)]
     drift = find_drift(fractions, find_boundaries(fractions, alpha), power)
-    total = drift**2 * (variances[0] / (1 - share) + variances[1] / share) / effect**2
+    control, treatment = variances
+    own = control / (1 - share) + treatment / share
+    pooled = (control * (1 - share) + treatment * share) / (share * (1 - share))
+    total = drift**2 * max(own, pooled) / effect**2  # as the analysis takes the greater of both
     if total > MOST_USERS:
         raise InputError(f"an effect of {effect:g} would take {total:.1e} users; plan for a greater one")
     if min(share, 1 - share) * total / looks < LEAST_AT_A_LOOK:
