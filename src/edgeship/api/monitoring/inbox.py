@@ -16,6 +16,9 @@ from edgeship.api.bundles import AnyPath
 from edgeship.api.files import check_outside_of_bundles
 from edgeship.errors import InputError, MissingDependencyError
 
+EXPORTS = ("parquet", "otlp-json")
+EXTRA = "pip install 'edgeship[monitor]'"
+
 if TYPE_CHECKING:
     from edgeship.monitoring.inbox.bundles import BundleSources
     from edgeship.monitoring.inbox.collector.server import Collector
@@ -74,7 +77,7 @@ def open_collector(
     try:
         from edgeship.monitoring.inbox.collector.server import Collector, parse_origin
     except ImportError as error:
-        raise MissingDependencyError(f"the server needs uvicorn ({error}): pip install 'edgeship[monitor]'") from error
+        raise MissingDependencyError(f"the server needs uvicorn ({error}): {EXTRA}") from error
     from edgeship.monitoring.inbox.collector.app import CollectorApp, CollectorSettings
 
     settings = CollectorSettings(frozenset(map(parse_origin, origins)), rate, clock)
@@ -94,12 +97,34 @@ def open_collector(
         raise
 
 
+def export_reports(out: AnyPath, *, store: AnyPath, to: str, window: str | None = None) -> int:
+    """Write the reports of one window (as 2026-W48) or all to the file `out`; how many they were.
+
+    `to`: `parquet`, a row a report, or `otlp-json`, sums over installations as requests of OpenTelemetry, one a line. Raises
+    MissingDependencyError without pyarrow, which Parquet needs.
+    """
+    from edgeship.errors import unknown_name_error
+
+    if to not in EXPORTS:
+        raise unknown_name_error("form", to, EXPORTS)
+    file = Path(out)
+    check_outside_of_bundles(file)
+    _check_window(window)
+    with _open(store) as inbox:
+        if to == "otlp-json":
+            from edgeship.monitoring.inbox.export.otlp import write_otlp
+
+            return write_otlp(inbox.read(window), inbox.read_known(), file)
+        try:
+            from edgeship.monitoring.inbox.export.parquet import write_parquet
+        except ImportError as error:
+            raise MissingDependencyError(f"Parquet needs pyarrow ({error}): {EXTRA}") from error
+        return write_parquet(inbox.read(window), file)
+
+
 def read_reports(store: AnyPath, window: str | None = None) -> Iterator[StoredReport]:
     """The reports that are to be believed, of one window (as 2026-W48) or all, in the order in which they came."""
-    if window is not None:
-        from edgeship.monitoring.reports.windows import first_day
-
-        first_day(window)
+    _check_window(window)
     with _open(store) as inbox:
         yield from inbox.read(window)
 
@@ -108,6 +133,13 @@ def count_reports(store: AnyPath) -> InboxCounts:
     """What an inbox holds."""
     with _open(store) as inbox:
         return inbox.count()
+
+
+def _check_window(window: str | None) -> None:
+    from edgeship.monitoring.reports.windows import first_day
+
+    if window is not None:
+        first_day(window)
 
 
 def _open(store: AnyPath, *, create: bool = False) -> Inbox:

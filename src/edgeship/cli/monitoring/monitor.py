@@ -10,6 +10,7 @@ from edgeship.cli.command_group import CommandGroup
 SUMMARIES = {
     "collect": "Run the server that clients send their reports to.",
     "ingest": "Bring reports from files into the inbox.",
+    "export": "Write the inbox's reports as Parquet or for OpenTelemetry.",
 }
 
 

@@ -1,0 +1,1 @@
+"""An inbox in forms that other software reads."""
