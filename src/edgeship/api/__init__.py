@@ -85,7 +85,13 @@ if TYPE_CHECKING:
         start_experiment,
         stop_experiment,
     )
-    from edgeship.api.monitoring.inbox import count_reports, ingest_reports, open_collector, read_reports
+    from edgeship.api.monitoring.inbox import (
+        count_reports,
+        export_reports,
+        ingest_reports,
+        open_collector,
+        read_reports,
+    )
     from edgeship.api.own_data import train_on_data
     from edgeship.api.registry import (
         VersionDetails,
@@ -161,7 +167,7 @@ NAMES = {
     "edgeship.api.machine": "check_devices diagnose install_devices install_runtime list_devices list_runtimes",
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
     "edgeship.api.monitoring.experiments": "ExperimentStatus PlannedExperiment analyse_experiment analyse_shadow plan_experiment read_experiment simulate_region_split start_experiment stop_experiment",
-    "edgeship.api.monitoring.inbox": "count_reports ingest_reports open_collector read_reports",
+    "edgeship.api.monitoring.inbox": "count_reports export_reports ingest_reports open_collector read_reports",
     "edgeship.api.own_data": "train_on_data",
     "edgeship.api.registry": "VersionDetails add_version compare_versions export_version find_registry_server list_versions paired_figure_texts promote_version render_difference roll_back_version search_versions show_version trace_lineage write_registry_page",
     "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel OwnDataModel RuntimeStatus TrainedModel Verification",
