@@ -16,6 +16,7 @@ from tests.hostile.bundles import sealed_bundle
 
 Json = dict[str, Any]
 EDGES = (0.5, 0.9)
+IMAGE = ("mean", "deviation", "low", "high", "step")
 ARTIFACT = "tflite/int8"
 
 
@@ -37,7 +38,7 @@ def make_profile(artifacts: dict[str, str | None]) -> Profile:
         data="e" * 64,
         samples=10,
         latency=tuple(round(0.1 * 1.1**place, 6) for place in range(135)),
-        inputs=(ProfileInput("image", "image", tuple(Descriptor(name, EDGES) for name in ("mean", "deviation"))),),
+        inputs=(ProfileInput("image", "image", tuple(Descriptor(name, EDGES) for name in IMAGE)),),
         outputs=(ProfileOutput("scores", classes=3, confidence=EDGES, margin=EDGES, entropy=EDGES),),
         answers={},
         not_counted={},
@@ -65,7 +66,7 @@ def report_of(bundle: Path, number: int = 0, /, *, window: str | None = None, **
         "outputs": {
             "scores": {"kind": "classes", "joint": [1, 5, 8, n - 5], "margin": [low, 0, n - low], "entropy": [n, 0, 0]}
         },
-        "inputs": {"image": [[n, 0, 0, 0], [low, n - low, 0, 0]]},
+        "inputs": {"image": [[n, 0, 0, 0], *[[low, n - low, 0, 0]] * 4]},
         "latency": [31, 2, 32, 3],
         "switches": 2,
         "errors": {"out_of_memory": 1},

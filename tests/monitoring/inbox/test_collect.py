@@ -51,9 +51,9 @@ class Sender:
 
 
 @contextlib.contextmanager
-def collecting(store: Path, bundle: Path, **options: Any) -> Iterator[str]:
+def collecting(store: Path, *bundles: Path, **options: Any) -> Iterator[str]:
     settings: Json = {"rate": 1e6, "origins": [SHOP]} | options
-    with api.open_collector(store=store, bundles=[bundle], port=0, **settings) as collector:
+    with api.open_collector(store=store, bundles=bundles, port=0, **settings) as collector:
         thread = threading.Thread(target=collector.serve)
         thread.start()
         try:
