@@ -45,7 +45,7 @@ def _show(result: Ingested) -> None:
     conflicts = f", {result.conflicts:,} in conflict with another (put aside)" if result.conflicts else ""
     late = f" ({result.late:,} late)" if result.late else ""
     click.echo(
-        f"{result.reports:,} reports in {result.files:,} file{'s'[: result.files != 1]}: "
+        f"{result.reports:,} report{'s'[: result.reports != 1]} in {result.files:,} file{'s'[: result.files != 1]}: "
         f"{result.new:,} new{late}, {result.duplicates:,} there already{conflicts}"
     )
     for reason, count in result.refused.items():

@@ -20,6 +20,7 @@ from edgeship.monitoring.reports.windows import first_day
 
 MOST_DAYS = 35  # between a window and the day on which its report arrives
 CLOSED_AFTER = timedelta(days=14)  # of the window's first day: it ends with the 7th, and is closed 7 days later
+EPOCH = date(1970, 1, 1).toordinal()
 REASONS = ("invalid", "window", "unknown", "bins")
 # One text for one content, whatever the order of names and the blanks were: a copy through other software is no conflict.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -84,13 +85,13 @@ def _check_bundle(report: Report, known: Mapping[str, KnownBundle]) -> None:
 @lru_cache(maxsize=1000)
 def _check_window(window: str, day: int) -> bool:
     """Whether a report of the window is late on that day (since 1970). Raises RefusedReport where it is too far off."""
-    today = date.fromordinal(day + date(1970, 1, 1).toordinal())
-    monday = first_day(window)
-    if not monday - timedelta(days=MOST_DAYS) <= today <= monday + timedelta(days=6 + MOST_DAYS):
+    passed = day - (first_day(window).toordinal() - EPOCH)  # days since its Monday; no date: a year may be 1 or 9999
+    if not -MOST_DAYS <= passed <= 6 + MOST_DAYS:
+        today = date.fromordinal(day + EPOCH)
         raise RefusedReport(
             "window", f"the report is of {window}, more than {MOST_DAYS} days from {today}, when it arrived"
         )
-    return today >= monday + CLOSED_AFTER
+    return passed >= CLOSED_AFTER.days
 
 
 def closes_at(window: str) -> datetime:

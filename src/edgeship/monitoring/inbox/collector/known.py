@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from edgeship.errors import EdgeshipError
 from edgeship.monitoring.inbox.arrival import KnownBundle
@@ -19,13 +20,16 @@ class KnownBundles:
     """What is known, by the sha256 of the profile."""
 
     def __init__(self, inbox: Inbox, sources: BundleSources) -> None:
-        self._inbox, self._sources = inbox, sources
+        self._inbox = inbox
+        self._sources = replace(
+            sources, bundles=()
+        )  # whose files would all be read again because of any stranger's report
         self._looked_at = time.monotonic()
         self._lock = asyncio.Lock()
         self.by_profile: Mapping[str, KnownBundle] = inbox.read_known()
 
     async def look_again(self, writer: Writer) -> bool:
-        """Read sources and inbox again, unless that was done just now; whether it was."""
+        """Read channel, registry and inbox again, unless that was done just now; whether it was."""
         async with self._lock:
             if time.monotonic() - self._looked_at < PAUSE:
                 return False
