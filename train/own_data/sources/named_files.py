@@ -12,8 +12,8 @@ import numpy as np
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.storage import digest
-from edgeship.tables.inference import read_schema
 from edgeship.tables.reading import iterate_batches
+from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.samples import Target
 from edgeship.train.own_data.sources.table import ColumnData, as_spelled, read_columns, read_target
@@ -67,9 +67,8 @@ def list_class_folders(folder: Path, suffixes: Sequence[str]) -> NamedFiles:
     return NamedFiles(folder, tuple(names), target, targets)
 
 
-def find_name_column(path: Path, suffixes: Sequence[str], label: str | None) -> str | None:
+def find_name_column(path: Path, schema: TableSchema, suffixes: Sequence[str], label: str | None) -> str | None:
     """The column of a table that names files, by its first row; None where none does."""
-    schema = read_schema(path)
     texts = [item.name for item in schema.columns if item.kind in ("category", "text") and item.name != label]
     if not texts:
         return None
@@ -81,9 +80,8 @@ def find_name_column(path: Path, suffixes: Sequence[str], label: str | None) -> 
     return None
 
 
-def list_table(path: Path, column: str, label: str, group: str | None) -> NamedFiles:
+def list_table(path: Path, schema: TableSchema, column: str, label: str, group: str | None) -> NamedFiles:
     """The files that a table names, with a label each. Raises InputError for names or labels that are missing."""
-    schema = read_schema(path)
     task = schema.find_task(label)
     for name in filter(None, (column, label, group)):
         if missing := schema.column(name).missing:

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.tables import reading
+from edgeship.tables.inference import read_schema
 from edgeship.train.own_data.samples import OwnData
 from edgeship.train.own_data.sources import arrays, named_files, pictures, recordings, table, windows
 from edgeship.train.own_data.sources.named_files import NamedFiles
@@ -63,11 +64,12 @@ def read_source(source: Source, work: Path) -> OwnData:
         return READERS[kind](named_files.list_class_folders(path, KINDS[kind]), work)
     if path.suffix == ".npz":
         return arrays.read_npz(path)
+    schema = read_schema(path)
     if source.window is not None:
-        return windows.read_windows(path, label, source.window, group=source.group, time=source.time)
+        return windows.read_windows(path, schema, label, source.window, group=source.group, time=source.time)
     for kind, suffixes in KINDS.items():
-        if column := named_files.find_name_column(path, suffixes, source.label):
+        if column := named_files.find_name_column(path, schema, suffixes, source.label):
             if source.time is not None:
                 raise InputError(f"{printable(path)}: --time goes with rows and windows, not with {kind}")
-            return READERS[kind](named_files.list_table(path, column, label, source.group), work)
-    return table.read_table(path, label, group=source.group, time=source.time)
+            return READERS[kind](named_files.list_table(path, schema, column, label, source.group), work)
+    return table.read_table(path, schema, label, group=source.group, time=source.time)

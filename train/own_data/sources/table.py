@@ -19,7 +19,6 @@ from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import MOST_COLUMNS
 from edgeship.storage import digest
-from edgeship.tables.inference import read_schema
 from edgeship.tables.reading import iterate_batches
 from edgeship.tables.schema import ColumnSchema, TableSchema
 from edgeship.train.dataset import Array
@@ -57,14 +56,15 @@ class Rows:
     values: tuple[tuple[str, ...], ...]
 
 
-def read_table(path: Path, label: str, *, group: str | None = None, time: str | None = None) -> OwnData:
-    """A CSV or Parquet file whose column `label` is to be predicted; what `data.toml` beside it says wins.
+def read_table(
+    path: Path, schema: TableSchema, label: str, *, group: str | None = None, time: str | None = None
+) -> OwnData:
+    """A CSV or Parquet file, as its schema has it, whose column `label` is to be predicted.
 
     Columns of numbers, categories and truth values are learned from, but for those of `group` and `time`; texts and dates are
     not, which the notes tell. Raises InputError for columns that are not there, labels that are missing, and what cannot be
     learned.
     """
-    schema = read_schema(path)
     task = schema.find_task(label)
     special = [label, *(name for name in (group, time) if name)]
     for name in special:

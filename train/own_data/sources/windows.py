@@ -9,7 +9,6 @@ import numpy as np
 
 from edgeship.errors import InputError
 from edgeship.storage import digest
-from edgeship.tables.inference import read_schema
 from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import window_network
@@ -22,7 +21,9 @@ NAME = "window"
 LEAST_ROWS = 8  # of a window
 
 
-def read_windows(path: Path, label: str, length: int, *, group: str | None, time: str | None) -> OwnData:
+def read_windows(
+    path: Path, schema: TableSchema, label: str, length: int, *, group: str | None, time: str | None
+) -> OwnData:
     """Windows of `length` rows, float32 (n, length, channels), half of each in the next one; channels are all columns of numbers.
 
     Rows are in the order of `time` (of the file without one), and a window holds one label and one value of `group` throughout.
@@ -31,7 +32,6 @@ def read_windows(path: Path, label: str, length: int, *, group: str | None, time
     """
     if length < LEAST_ROWS:
         raise InputError(f"--window {length}: a window has at least {LEAST_ROWS} rows")
-    schema = read_schema(path)
     task = schema.find_task(label)
     channels = _find_channels(path, schema, [name for name in (label, group, time) if name])
     texts = [*([label] if task == "classification" else []), *([group] if group else [])]
