@@ -5,7 +5,6 @@ What is timed is what a client waits for; memory is the client's.
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
 import os
@@ -20,6 +19,8 @@ from edgeship.runtimes.runtime import Launch, Runtime, python_launch
 from edgeship.runtimes.worker.interface import Spec, tensor_spec
 
 if TYPE_CHECKING:
+    import http.client
+
     from edgeship.processes.wire import Arrays
 
 NAME, VERSION = "server-rest", "OIP 2"
@@ -93,15 +94,18 @@ def start_proxy(address: tuple[str, int], network: dict[str, float], python: str
     return "127.0.0.1", int(proxy.stdout.readline())
 
 
-class _CountingConnection(http.client.HTTPConnection):
-    """Counts the bytes that it sends, and does not wait for more to send (TCP_NODELAY, as http.client sets it)."""
+def _connect(address: tuple[str, int]) -> Any:
+    """A connection that counts the bytes that it has `sent`; http.client is not imported where runtimes are only listed."""
+    import http.client
 
-    sent = 0
+    class CountingConnection(http.client.HTTPConnection):
+        sent = 0
 
-    def send(self, data: Any) -> None:
-        """Send and count."""
-        self.sent += len(data)
-        super().send(data)
+        def send(self, data: Any) -> None:
+            self.sent += len(data)
+            super().send(data)
+
+    return CountingConnection(*address, timeout=SECONDS)
 
 
 @dataclass
@@ -112,12 +116,14 @@ class Endpoint:
     model: str
     sent: int = 0
     received: int = 0
-    _connection: _CountingConnection | None = field(default=None, repr=False)
+    _connection: Any = field(default=None, repr=False)
 
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[Any, bytes]:
         """Headers and body of an answer. Raises RuntimeError with what the server says where it is none of success."""
+        import http.client
+
         try:
             response, content = self._exchange(method, path, body, headers or {})
         except (OSError, http.client.HTTPException) as error:
@@ -137,8 +143,10 @@ class Endpoint:
         self, method: str, path: str, body: bytes, headers: dict[str, str]
     ) -> tuple[http.client.HTTPResponse, bytes]:
         """Ask once; again on a new connection where the server has closed the idle one, as HTTP lets it (RFC 9112, 9.3.1)."""
+        import http.client
+
         kept = self._connection
-        connection = self._connection = kept or _CountingConnection(*self.address, timeout=SECONDS)
+        connection = self._connection = kept or _connect(self.address)
         connection.sent = 0
         try:
             connection.request(method, path, body or None, headers)

@@ -1,10 +1,12 @@
 """`edgeship worth` on bundles whose answer is known: it flips where the network or the number of users says so."""
 
+import inspect
 import json
 import re
 from dataclasses import replace
 from typing import cast
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -16,6 +18,7 @@ from edgeship.cli import cli
 from edgeship.errors import InputError, ProcessError
 from edgeship.runtimes.session import Session, open_session
 from edgeship.serving.worth import server_times
+from edgeship.serving.worth.result import Question
 from edgeship.types import Kind, Verdict
 from tests.serving.worth.made_up import BUSY, CLIENT, SERVED, write_bundle
 from tests.serving.worth.oip_server import serve
@@ -249,6 +252,18 @@ def test_the_command_prints_a_table_and_writes_page_and_json(attacked, prices, t
     assert "latency over network quality" in html
     assert "cost over users" in html
     assert 'src="http' not in html
+
+
+def test_the_command_hands_over_what_its_function_takes():
+    command = cli.get_command(click.Context(cli), "worth")
+    assert command is not None
+    options = {
+        parameter.name: parameter.default for parameter in command.params if parameter.name not in ("page", "json_file")
+    }
+    taken = inspect.signature(api.compare_with_server).parameters
+    assert set(options) == set(taken)
+    for name in ("network", "limit_ms", "users", "inferences_a_day"):
+        assert options[name] == taken[name].default == getattr(Question(), name)
 
 
 def test_a_hostile_name_stays_text(tmp_path, prices):
