@@ -19,6 +19,7 @@ create table report(id integer primary key, key text not null, window text not n
                     received integer not null, late integer not null, digest blob not null, body blob not null) strict;
 create unique index report_key on report(key);
 create index report_window on report(window);
+create index report_late on report(id) where late;
 create table conflict(id integer primary key, key text not null, received integer not null, digest blob not null,
                       body blob not null, unique(key, digest)) strict;
 create table refusal(day text not null, reason text not null, count integer not null, primary key(day, reason)) strict;

@@ -183,7 +183,8 @@ class Inbox:
         """What the inbox holds."""
         run = self._connection.execute
         with in_our_words(self.file):
-            reports, late = run("select count(*), coalesce(sum(late), 0) from report").fetchone()
+            (reports,) = run("select count(*) from report").fetchone()
+            (late,) = run("select count(*) from report where late").fetchone()
             (conflicts,) = run("select count(distinct key) from conflict").fetchone()
             refused = dict(run("select reason, sum(count) from refusal group by reason order by reason").fetchall())
             (profiles,) = run("select count(*) from profile").fetchone()
