@@ -107,3 +107,27 @@ def test_pickle_and_msgspec_make_the_same_value():
     assert pickle.loads(pickle.dumps(Size(1))) == Size(1)  # noqa: S301  # of its own making
     assert msgspec.convert({"width": 1}, Size) == Size(1)
     assert msgspec.to_builtins(Size(1)) == {"width": 1, "height": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Box(Size):
+    """Of the standard library, below one of ours."""
+
+    depth: int = 3
+
+
+def test_classes_of_the_standard_library_and_ours_inherit_from_each_other():
+    @light_dataclass.dataclass(frozen=True)
+    class Crate(Box):
+        """Ours below theirs."""
+
+        weight: int = 4
+
+    assert repr(Crate(1)).endswith("Crate(width=1, height=2, depth=3, weight=4)")
+    assert dataclasses.replace(Crate(1), depth=5) == Crate(1, 2, 5)
+    assert Box(1) == Box(1) != Size(1)
+    for value in (Box(1), Crate(1)):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            value.width = 2
+    with pytest.raises(TypeError, match="cannot inherit"):
+        light_dataclass.dataclass(type("Loose", (Size,), {}))

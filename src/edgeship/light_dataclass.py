@@ -21,11 +21,17 @@ else:
         """As `dataclasses.dataclass`; a method that the class itself defines stays."""
         if cls is None:
             return lambda decorated: dataclass(decorated, frozen=frozen, kw_only=kw_only)
-        decorated_class = dataclasses.dataclass(cls, eq=False, repr=False, kw_only=kw_only)
+        # dataclasses wants a class below a frozen one to be frozen by itself, ours or its own.
+        params = (getattr(base, "__dataclass_params__", None) for base in cls.__mro__[1:])
+        below_frozen = any(param is not None and param.frozen for param in params)
+        defined = {*vars(cls)}
+        decorated_class = dataclasses.dataclass(
+            cls, eq=False, repr=False, kw_only=kw_only, frozen=frozen and below_frozen
+        )
         methods = {"__repr__": _repr, "__eq__": _equal, "__hash__": _hash if frozen else None}
         if frozen:
             methods |= {"__setattr__": _set_once, "__delattr__": _refuse_deletion}
-        defined = {*vars(cls)}
+        decorated_class.__dataclass_params__.frozen = frozen
         for name, method in methods.items():
             if name not in defined:
                 setattr(decorated_class, name, method)
