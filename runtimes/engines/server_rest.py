@@ -85,7 +85,13 @@ def start_proxy(address: tuple[str, int], network: dict[str, float], python: str
     `python`: an interpreter that has all of edgeship, where this one has not.
     """
     env = {name: value for name, value in os.environ.items() if not python or name != "PYTHONPATH"}
-    command = [python or sys.executable, "-P", "-m", "edgeship.runtimes.launchers.delay_proxy", *map(str, address)]
+    command = [
+        python or sys.executable,
+        "-P",
+        "-m",
+        "edgeship.runtimes.launchers.servers.delay_proxy",
+        *map(str, address),
+    ]
     proxy = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=env)
     PROXIES.append(proxy)
     if proxy.stdin is None or proxy.stdout is None:

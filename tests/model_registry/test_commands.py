@@ -57,7 +57,9 @@ def test_the_way_of_a_version_through_the_commands(run, tmp_path):
 
 
 def test_every_command_tells_json(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("edgeship.model_registry.page_server.find_spec", lambda name: None)  # all of MLflow may be here
+    monkeypatch.setattr(
+        "edgeship.model_registry.pages.page_server.find_spec", lambda name: None
+    )  # all of MLflow may be here
     made_up.write_bundle(
         tmp_path / "one", made_up.truth_of(), made_up.answers_of(made_up.truth_of(), 0.9, 1), name="one"
     )

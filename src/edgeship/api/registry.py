@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgeship.model_registry.difference import Difference
     from edgeship.model_registry.lineage import Lineage
     from edgeship.model_registry.luck import Luck
-    from edgeship.model_registry.page_server import PageServer
+    from edgeship.model_registry.pages.page_server import PageServer
     from edgeship.model_registry.paired import PairedFigure
     from edgeship.model_registry.store import Store
     from edgeship.model_registry.version import Promotion, Version
@@ -105,14 +105,14 @@ def compare_versions(before: int | str, after: int | str, name: str | None = Non
 
 def render_difference(difference: Difference) -> str:
     """What `compare_versions` gives as Markdown, for a pull request."""
-    from edgeship.model_registry.markdown import render_difference as render
+    from edgeship.model_registry.pages.markdown import render_difference as render
 
     return render(difference)
 
 
 def paired_figure_texts(figure: PairedFigure) -> list[str]:
     """Two models on the same samples as texts: which, metric, before, after, gain with its interval or a reason, flips."""
-    from edgeship.model_registry.markdown import figure_cells
+    from edgeship.model_registry.pages.markdown import figure_cells
 
     return figure_cells(figure)
 
@@ -160,7 +160,7 @@ def export_version(version: int | str, out: AnyPath, name: str | None = None, *,
 
 def write_registry_page(out: AnyPath, *, store: str = STORE) -> Path:
     """Write a static page of all versions with their reports into the folder `out`, and return the page's path."""
-    from edgeship.model_registry.index_page import write_index
+    from edgeship.model_registry.pages.index_page import write_index
     from edgeship.model_registry.store import open_store
 
     check_outside_of_bundles(Path(out))
@@ -173,7 +173,7 @@ def find_registry_server(store: str = STORE, *, port: int = 5000) -> PageServer 
 
     Raises InputError where the port is in use, too.
     """
-    from edgeship.model_registry.page_server import find_server
+    from edgeship.model_registry.pages.page_server import find_server
 
     return find_server(store, port)
 

@@ -30,6 +30,6 @@ WAYS: Mapping[str, LaunchWay] = {
     "vela": LaunchWay("vela:VelaCompiler", frozenset({"accelerator", "system", "memory", "requirements"})),
     "adb": LaunchWay("adb:AdbLauncher"),
     "ssh": LaunchWay("ssh:SshLauncher", frozenset({"host"}), frozenset({"python", "folder"})),
-    "server": LaunchWay("server:ServerLauncher", strict=False),
+    "server": LaunchWay("servers.server:ServerLauncher", strict=False),
     "browser": LaunchWay("browser:BrowserLauncher", strict=False),
 }

@@ -14,8 +14,8 @@ LOCAL = "local"
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
+    from edgeship.serving.worth.report.table import WorthText
     from edgeship.serving.worth.result import Worth
-    from edgeship.serving.worth.table import WorthText
 
 
 def compare_with_server(
@@ -71,14 +71,14 @@ def _start_server(bundle: Bundle, artifact: str) -> Iterator[tuple[str, str]]:
 
 def describe_worth(worth: Worth) -> WorthText:
     """The comparison as texts: headline, reasons, tables, what would change it, what the figures rest on."""
-    from edgeship.serving.worth.table import describe_worth as describe
+    from edgeship.serving.worth.report.table import describe_worth as describe
 
     return describe(worth)
 
 
 def write_worth_page(worth: Worth, out: AnyPath) -> Path:
     """Write the comparison as one HTML file that needs nothing else, and return its path."""
-    from edgeship.serving.worth.page import render_page
+    from edgeship.serving.worth.report.page import render_page
 
     check_outside_of_bundles(Path(out))
     write_result(Path(out), render_page(worth))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeship.serving.worth.pictures import draw_pictures
+from edgeship.serving.worth.report.pictures import draw_pictures
+from edgeship.serving.worth.report.table import describe_worth
 from edgeship.serving.worth.result import Worth
-from edgeship.serving.worth.table import describe_worth
 from edgeship.untrusted import printable, printable_value
 
 

@@ -1,4 +1,4 @@
-"""`python -m edgeship.runtimes.launchers.delay_proxy HOST PORT`: a TCP proxy that delays as a network would.
+"""`python -m edgeship.runtimes.launchers.servers.delay_proxy HOST PORT`: a TCP proxy that delays as a network would.
 
 Reads the conditions as a line of JSON, prints the port that it listens on (this machine's own address), and ends when its
 standard input does. What arrives without a pause is a message, and reaches the other side when the model of the network

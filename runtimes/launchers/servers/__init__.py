@@ -1,0 +1,1 @@
+"""Servers as runtimes: what starts their workers, and a network between."""

@@ -1,0 +1,1 @@
+"""A registry as pages and text."""

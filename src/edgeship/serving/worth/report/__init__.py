@@ -1,0 +1,1 @@
+"""A comparison of client and server as text, page and pictures."""
