@@ -128,6 +128,6 @@ def test_classes_of_the_standard_library_and_ours_inherit_from_each_other():
     assert Box(1) == Box(1) != Size(1)
     for value in (Box(1), Crate(1)):
         with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(value, "width", 2)
+            value.width = 2  # type: ignore[misc]
     with pytest.raises(TypeError, match="cannot inherit"):
         light_dataclass.dataclass(type("Loose", (Size,), {}))
