@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import filelock
@@ -80,8 +80,8 @@ class ParquetSink:
         """See `sink.Sink`."""
         with self._in_our_words(), atomic_file(self._draft(job) / f"{chunk:010d}.parquet") as draft:
             table = pa.Table.from_batches([rows]).cast(self.schema)
-            pyarrow.parquet.write_table(table, draft)
-            _flush(draft)  # it is the ledger: a cut of power must not leave an empty one
+            with _opened(draft) as stream:
+                pyarrow.parquet.write_table(table, stream)
         return True
 
     def finish(self, job: Job, current: Current) -> str:
@@ -90,7 +90,6 @@ class ParquetSink:
             if not self._is_done(job):
                 whole = self._draft(job) / "whole"  # where a run that is killed leaves nothing that stays
                 self._join_chunks(job, whole)
-                _flush(whole)
                 whole.replace(self.file)
             for folder in self.file.parent.glob(f".{self.file.name}.*.chunks"):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -101,7 +100,7 @@ class ParquetSink:
         if not self.in_folder:  # there the folder's name tells the version
             fields.insert(0, pa.field(VERSION, pa.string()))
         schema = pa.schema(fields, metadata={JOB: job.id})
-        with pyarrow.parquet.ParquetWriter(out, schema) as writer:
+        with _opened(out) as stream, pyarrow.parquet.ParquetWriter(stream, schema) as writer:
             for table in _gather(sorted(self._draft(job).glob("[0-9]*.parquet"))):
                 if not self.in_folder:
                     table = table.add_column(0, VERSION, pa.repeat(job.version, len(table)))  # noqa: PLW2901  # the same rows
@@ -121,8 +120,15 @@ class ParquetSink:
         self._held.close()
 
 
-def _flush(path: Path) -> None:
-    with path.open("rb+") as stream:
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file that is on the disk when the block ends: a cut of power must not leave an empty one that counts.
+
+    Opened here, as Arrow leaves its own open where the disk is full.
+    """
+    with path.open("wb") as stream:
+        yield stream
+        stream.flush()
         os.fsync(stream.fileno())
 
 
