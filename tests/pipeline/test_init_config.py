@@ -242,6 +242,20 @@ def test_what_the_data_tells_of_a_picture_is_written_and_the_rest_is_asked(tmp_p
     assert Config.parse(whole, tmp_path / "edgeship.toml").input["photo"].fit == "cover"
 
 
+def test_what_a_training_left_beside_the_model_is_taken_over(tmp_path, write):
+    """Of this model's inputs and outputs alone: the file may be that of another one."""
+    (tmp_path / "inputs.toml").write_text(
+        '[input.scores]\nkind = "table"\nadd = [0.0, 3.0, 5.0]\ncolumns = [\n'
+        '{ name = "a b", kind = "number", missing = -1.5 },\n'
+        '{ name = "c", kind = "category", values = ["", "x\\"y"], unknown = 2 },\n'
+        '{ name = "d", kind = "number" },\n]\n[input.other]\nkind = "tensor"\n'
+        "[output.scores]\nthreshold = 0.25\n[output.other]\nthreshold = 0.5\n"
+    )
+    read, stated = Config.read(write()), Config.read(tmp_path / "inputs.toml")
+    assert read.input == {"scores": stated.input["scores"]}
+    assert read.output == {"scores": stated.output["scores"]}
+
+
 @pytest.mark.parametrize(
     ("shape", "kind"),
     [

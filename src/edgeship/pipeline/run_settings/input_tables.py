@@ -51,11 +51,12 @@ def read_stated_forms(path: Path) -> StatedForms:
 
 def output_lines(stated: StatedForms, outputs: tuple[TensorSpec, ...], example: str) -> str:
     """The tables of the outputs that something is stated of; else the `example` of a threshold, as a comment."""
-    if not stated.outputs:
+    known = {spec.name: stated.outputs[spec.name] for spec in outputs if spec.name in stated.outputs}
+    if not known:
         return f"# [output.{toml_key(outputs[0].name)}]\n# {example}"
     lines = [
         line
-        for name, form in stated.outputs.items()
+        for name, form in known.items()
         for line in (f"[output.{toml_key(name)}]", f"threshold = {toml_value(form.threshold)}")
     ]
     return "\n".join(lines)
