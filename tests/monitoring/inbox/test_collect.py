@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -131,6 +132,26 @@ def test_what_is_too_large_is_refused_unread(packed: bool, running: tuple[str, P
     headers = {"Content_Encoding": "gzip"} if packed else {}
     status, answer = Sender(running[0]).post(body, **headers)
     assert (status, answer["error"]) == (413, "the report is larger than 65,536 bytes")
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for(
+    running: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeship.monitoring.inbox.collector.request.SECONDS", 0.1)
+    place = urlsplit(running[0])
+    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+        connection.sendall(b"POST /reports HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+        answer = connection.makefile("rb").read()  # to the end: the server closes it
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive within" in answer
+
+
+def test_a_client_that_goes_away_harms_nobody(running: tuple[str, Path], bundle: Path) -> None:
+    place = urlsplit(running[0])
+    for sent in (b"POST /rep", b"POST /reports HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"):
+        with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+            connection.sendall(sent)
+    assert Sender(running[0]).post(report_of(bundle, 40))[0] == 201
 
 
 def test_only_pages_of_listed_origins_may_send(sender: Sender, bundle: Path) -> None:

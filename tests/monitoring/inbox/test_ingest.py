@@ -72,6 +72,16 @@ def test_every_valid_report_is_kept_once_whatever_the_order(bundle: Path, tmp_pa
     assert len(found[0]) == 2 * kinds["forged"], "both copies are put aside"
 
 
+@pytest.mark.more
+def test_of_100_000_reports_every_valid_one_is_there_once(bundle: Path, tmp_path: Path) -> None:
+    lines, good, kinds = mix_traffic(bundle, 100_000, 3)
+    result = ingest(tmp_path / "s", write_lines(tmp_path / "r.jsonl", *lines), "--bundle", bundle)
+    assert installs(tmp_path / "s") == sorted(good)
+    refused = sum(kinds[kind] for kind in ("truncated", "sums", "unknown", "bins", "window"))
+    assert (result["reports"], sum(result["refused"].values())) == (len(lines), refused)
+    assert api.count_reports(tmp_path / "s").conflicts == kinds["forged"]
+
+
 def test_other_order_of_names_and_blanks_are_no_other_content(bundle: Path, tmp_path: Path) -> None:
     report = report_of(bundle, arms={"a": "x", "b": "y"})
     turned = {**dict(reversed(report.items())), "arms": {"b": "y", "a": "x"}}

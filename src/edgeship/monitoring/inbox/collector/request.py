@@ -15,6 +15,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 SECONDS = 10  # for a body to arrive
+CLOSE = ((b"connection", b"close"),)
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,7 @@ class RefusedRequestError(Exception):
 
 
 def _too_large() -> RefusedRequestError:
-    return RefusedRequestError(
-        413, f"the report is larger than {MOST_BYTES:,} bytes", headers=((b"connection", b"close"),)
-    )
+    return RefusedRequestError(413, f"the report is larger than {MOST_BYTES:,} bytes", headers=CLOSE)
 
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
@@ -69,7 +68,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         async with asyncio.timeout(SECONDS):
             body = await _receive_all(receive)
     except TimeoutError as error:
-        raise RefusedRequestError(408, f"the report did not arrive within {SECONDS} s") from error
+        raise RefusedRequestError(408, f"the report did not arrive within {SECONDS} s", headers=CLOSE) from error
     return _unpack(body) if packing == b"gzip" else body
 
 
