@@ -219,8 +219,9 @@ def test_what_is_not_there_is_refused(bundle: Path, tmp_path: Path) -> None:
     assert "holds no file of reports" in refusal(tmp_path / "s", tmp_path / "empty", "--bundle", bundle)
     assert "is no day or time" in refusal(tmp_path / "s", file, "--bundle", bundle, "--received", "yesterday")
     assert "name the folder" in refusal(file, file, "--bundle", bundle)
-    with pytest.raises(InputError, match="no inbox is there"):
-        api.count_reports(tmp_path / "nowhere")
+    for call in (api.count_reports, api.read_reports):
+        with pytest.raises(InputError, match="no inbox is there"):
+            call(tmp_path / "nowhere")
 
 
 def test_two_processes_may_fill_one_inbox(bundle: Path, tmp_path: Path) -> None:

@@ -125,7 +125,11 @@ def export_reports(out: AnyPath, *, store: AnyPath, to: str, window: str | None 
 def read_reports(store: AnyPath, window: str | None = None) -> Iterator[StoredReport]:
     """The reports that are to be believed, of one window (as 2026-W48) or all, in the order in which they came."""
     _check_window(window)
-    with _open(store) as inbox:
+    return _read(_open(store), window)
+
+
+def _read(inbox: Inbox, window: str | None) -> Iterator[StoredReport]:
+    with inbox:
         yield from inbox.read(window)
 
 

@@ -14,18 +14,19 @@ from edgeship.untrusted import printable
 SCHEMA = 1
 MARK = 0x65647368  # 'edsh', by which SQLite's header tells whose file it is
 PATIENCE = 30.0  # seconds for which another process may write
+# Without what SQLite 3.34 does not know (strict tables, `returning`): enterprise distributions have it beside Python 3.11.
 TABLES = """
 create table report(id integer primary key, key text not null, window text not null, profile text not null,
-                    received integer not null, late integer not null, digest blob not null, body blob not null) strict;
+                    received integer not null, late integer not null, digest blob not null, body blob not null);
 create unique index report_key on report(key);
 create index report_window on report(window);
 create index report_late on report(id) where late;
 create table conflict(id integer primary key, key text not null, received integer not null, digest blob not null,
-                      body blob not null, unique(key, digest)) strict;
-create table refusal(day text not null, reason text not null, count integer not null, primary key(day, reason)) strict;
-create table server(id integer primary key check(id = 1), alive integer not null) strict;
-create table profile(digest text primary key, body blob not null) strict;
-create table bundle(manifest text not null, profile text not null, primary key(manifest, profile)) strict;
+                      body blob not null, unique(key, digest));
+create table refusal(day text not null, reason text not null, count integer not null, primary key(day, reason));
+create table server(id integer primary key check(id = 1), alive integer not null);
+create table profile(digest text primary key, body blob not null);
+create table bundle(manifest text not null, profile text not null, primary key(manifest, profile));
 """
 
 

@@ -113,9 +113,9 @@ class Inbox:
         return self._connection.execute(statement, (keys,)).fetchall()
 
     def _take_out(self, key: str) -> Arrival:
-        row = self._connection.execute(
-            "delete from report where key = ? returning key, window, profile, digest, body, received, late", (key,)
-        ).fetchall()[0]
+        statement = "select key, window, profile, digest, body, received, late from report where key = ?"
+        row = self._connection.execute(statement, (key,)).fetchone()
+        self._connection.execute("delete from report where key = ?", (key,))
         return Arrival(*row)
 
     def _put_aside(self, item: Arrival, copies: set[bytes]) -> None:
@@ -129,7 +129,7 @@ class Inbox:
     def _count_refusals(self, reasons: Mapping[str, int]) -> None:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         self._connection.executemany(
-            "insert into refusal values(?, ?, ?) on conflict do update set count = count + excluded.count",
+            "insert into refusal values(?, ?, ?) on conflict(day, reason) do update set count = count + excluded.count",
             [(day, reason, count) for reason, count in reasons.items()],
         )
 

@@ -37,7 +37,7 @@ class KnownBundles:
                 found = await asyncio.to_thread(self._sources.read)
                 await writer.run(lambda: self._inbox.add_profiles(found))
                 self.by_profile = await writer.run(self._inbox.read_known)
-            except EdgeshipError as error:
+            except (EdgeshipError, OSError) as error:
                 LOG.warning("bundles cannot be read again: %s", error)
             self._looked_at = time.monotonic()
             return True
