@@ -111,7 +111,7 @@ def contract() -> str:
 
 
 def report() -> str:
-    """docs/report.schema.json: what a client sends."""
+    """docs/monitoring/report.schema.json: what a client sends."""
     return json.dumps(report_schema(), indent=1) + "\n"
 
 
@@ -120,7 +120,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "apps/contract.schema.json": contract,
     "manifest.schema.json": manifest,
-    "report.schema.json": report,
+    "monitoring/report.schema.json": report,
 }
 
 

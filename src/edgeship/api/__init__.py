@@ -44,7 +44,6 @@ if TYPE_CHECKING:
         roll_back_channel,
         rotate_keys,
     )
-    from edgeship.api.data_checks import DataCheck, check_data
     from edgeship.api.demo import serve_channel_demo, serve_demo, write_channel_demo, write_demo
     from edgeship.api.deploy import (
         export_ai_pack,
@@ -92,7 +91,8 @@ if TYPE_CHECKING:
         open_collector,
         read_reports,
     )
-    from edgeship.api.own_data import train_on_data
+    from edgeship.api.own_data.checks import DataCheck, check_data
+    from edgeship.api.own_data.training import train_on_data
     from edgeship.api.registry import (
         VersionDetails,
         add_version,
@@ -159,7 +159,7 @@ NAMES = {
     "edgeship.api.artifacts": "find_damage inspect_model open_session summarize_contract",
     "edgeship.api.bundles": "benchmark_bundle debug_bundle judge_bundle lacks_times measures_accuracy missing_artifacts open_bundle options_to_repeat profile_bundle report_bundle verify_bundle",
     "edgeship.api.channel": "change_rollout describe_conditions describe_experiment pause_rollout publish_bundle read_channel refresh_channel roll_back_channel rotate_keys",
-    "edgeship.api.data_checks": "DataCheck check_data",
+    "edgeship.api.own_data.checks": "DataCheck check_data",
     "edgeship.api.demo": "serve_channel_demo serve_demo write_channel_demo write_demo",
     "edgeship.api.deploy": "export_ai_pack generate_keys render_bom selftest_clients sign_bundle write_bom write_clients",
     "edgeship.api.files": "check_outside_of_bundles write_result",
@@ -168,7 +168,7 @@ NAMES = {
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
     "edgeship.api.monitoring.experiments": "ExperimentStatus PlannedExperiment analyse_experiment analyse_shadow plan_experiment read_experiment simulate_region_split start_experiment stop_experiment",
     "edgeship.api.monitoring.inbox": "count_reports export_reports ingest_reports open_collector read_reports",
-    "edgeship.api.own_data": "train_on_data",
+    "edgeship.api.own_data.training": "train_on_data",
     "edgeship.api.registry": "VersionDetails add_version compare_versions export_version find_registry_server list_versions paired_figure_texts promote_version render_difference roll_back_version search_versions show_version trace_lineage write_registry_page",
     "edgeship.api.results": "DeviceStatus InitializedConfig OptimizedModel OwnDataModel RuntimeStatus TrainedModel Verification",
     "edgeship.api.serving.batch": "predict_batch",

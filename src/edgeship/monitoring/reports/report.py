@@ -1,6 +1,6 @@
 """A report of schema 1: what one installation counted of one artifact in a part of one calendar week.
 
-Whole numbers only, nothing of any single input. These types are the published schema (docs/report.schema.json). A field is
+Whole numbers only, nothing of any single input. These types are the published schema (docs/monitoring/report.schema.json). A field is
 never renamed and never gets another meaning; a schema that was published keeps its reader (`edgeship.monitoring.reports.read`).
 """
 
@@ -103,7 +103,7 @@ def encode_report(report: Report) -> bytes:
 
 
 def report_schema() -> dict[str, Any]:
-    """The JSON schema of a report, published as docs/report.schema.json."""
+    """The JSON schema of a report, published as docs/monitoring/report.schema.json."""
     described = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Report of a client of an edgeship bundle",

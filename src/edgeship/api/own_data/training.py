@@ -23,7 +23,7 @@ def train_on_data(
     epochs: int | None = None,
     progress: bool = False,
 ) -> OwnDataModel:
-    """Train a server model on one's own data into the folder `out`, beside baselines of scikit-learn (docs/train.md).
+    """Train a server model on one's own data into the folder `out`, beside baselines of scikit-learn (docs/training/train.md).
 
     `data` is a table, a folder with one folder of pictures or of WAV files a class, a table of such files and their labels, or an
     `.npz`. `label` names the column of a table that is to be predicted. No value of the column `group` is in two splits; by the
