@@ -2,7 +2,7 @@
 
 The loops do nothing but read, predict and upsert, a transaction a chunk: no checks, no digests, no second process. Both are
 timed in turn; `edgeship` with its first pass over the source and the start of its workers, both without Python's imports.
-Writes docs/results/batch.md.
+Writes docs/results/services/batch.md.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def main() -> None:
         "absolute figures are this machine's and this moment's. By hand: one process that reads, predicts and upserts, without\n"
         "any check.\n\n"
     )
-    (RESULTS / "batch.md").write_text(f"{head}{text}\n", encoding="utf-8")
+    (RESULTS / "services" / "batch.md").write_text(f"{head}{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

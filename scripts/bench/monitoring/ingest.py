@@ -3,7 +3,7 @@
 Files: 100,000 reports of a model with 10 classes, 30 % of them twice, some forged, truncated, unknown or in other bins, shuffled;
 beside it a bare `sqlite3` insert of the same rows with the same settings, that checks nothing. Both are timed in turn in one
 process. HTTP: `wrk` (apt-get install wrk) posts reports that all differ to `edgeship monitor collect`. Processor time is told
-beside the clock's, which depends on what else runs. Writes docs/results/ingest.md.
+beside the clock's, which depends on what else runs. Writes docs/results/services/ingest.md.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def main() -> None:
     )
     text = "\n".join(["| | reports/s by the clock | reports per second of processor |", "|---|--:|--:|", *rows])
     print(text)
-    (RESULTS / "ingest.md").write_text(f"{head}{text}\n", encoding="utf-8")
+    (RESULTS / "services" / "ingest.md").write_text(f"{head}{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """`python -m scripts.bench.serving TITLE=ARTIFACT=BUNDLE ...`: `edgeship serve` beside a server written by hand, by `hey`.
 
 Each bundle is served with batches, without, and by hand; the three are asked in turn, round by round, at 1 and at 32
-connections, a JSON body with one sample a request. Ratios are of neighbours in a round. Writes docs/results/serving.md.
+connections, a JSON body with one sample a request. Ratios are of neighbours in a round. Writes docs/results/services/server.md.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="+", metavar="TITLE=ARTIFACT=BUNDLE")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each run, by what the server by hand takes")
-    parser.add_argument("--out", type=Path, default=RESULTS / "serving.md")
+    parser.add_argument("--out", type=Path, default=RESULTS / "services" / "server.md")
     options = parser.parse_args()
     lines: list[str] = []
     for case in options.cases:
