@@ -196,6 +196,12 @@ def test_of_many_at_once_every_valid_one_is_there_once(bundle: Path, tmp_path: P
     assert statuses.count(422) == refused == sum(api.count_reports(tmp_path).refused.values())
 
 
+def test_answers_are_not_held_back_by_nagles_algorithm(bundle: Path, tmp_path: Path) -> None:
+    """asyncio turns it off for sockets that say that they are of TCP, which those of `socket.create_server` do not."""
+    with api.open_collector(store=tmp_path, bundles=[bundle], port=0) as collector:
+        assert collector._socket.proto == socket.IPPROTO_TCP
+
+
 def test_one_address_may_not_send_without_end(bundle: Path, tmp_path: Path) -> None:
     with collecting(tmp_path, bundle, rate=0.5) as url:
         sender = Sender(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from types import TracebackType
@@ -48,11 +49,17 @@ class Collector:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. It says that it is of TCP: else asyncio leaves Nagle's algorithm on, 40 ms for each answer."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        if os.name == "posix":  # on Windows it would let two listen
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
     except (OSError, OverflowError) as error:
+        listener.close()
         raise InputError(f"--host {printable(host)[:100]} --port {port}: nobody can listen there ({error})") from error
+    return listener
 
 
 def _make_server(app: Any) -> Any:
