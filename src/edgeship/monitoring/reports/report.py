@@ -1,7 +1,8 @@
 """A report of schema 1: what one installation counted of one artifact in a part of one calendar week.
 
-Whole numbers only, nothing of any single input. These types are the published schema (docs/monitoring/report.schema.json). A field
-is never renamed and never gets another meaning; a schema that was published keeps its reader (`edgeship.monitoring.reports.read`).
+Whole numbers only, nothing of any single input. These types are the published schema (docs/monitoring/report.schema.json).
+A field is never renamed and never gets another meaning; a schema that was published keeps its reader
+(`edgeship.monitoring.reports.read`).
 """
 
 from __future__ import annotations
