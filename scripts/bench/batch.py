@@ -172,7 +172,9 @@ def clear_tables(uri: str) -> None:
     import adbc_driver_postgresql.dbapi as driver
 
     with driver.connect(uri) as connection, connection.cursor() as cursor:
-        cursor.execute("drop table if exists predictions, predictions_jobs, predictions_chunks cascade")
+        cursor.execute(
+            "drop table if exists predictions, predictions_jobs, predictions_chunks, predictions_counts cascade"
+        )
         connection.commit()
 
 

@@ -15,8 +15,8 @@ def kill_inside(number: int) -> None:
     """Rows and ledger's entry are written, and not committed."""
     write = DatabaseSink._write
 
-    def write_and_die(self: Any, job: Any, chunk: int, rows: Any) -> bool:
-        done = write(self, job, chunk, rows)
+    def write_and_die(self: Any, job: Any, chunk: int, rows: Any, counts: Any) -> bool:
+        done = write(self, job, chunk, rows, counts)
         if chunk == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return done

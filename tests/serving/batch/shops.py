@@ -7,6 +7,7 @@ give a number.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import onnx
 import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import InferenceSession
 
 from edgeship.bundle.bundle import replace_bundle, seal_bundle
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
@@ -31,6 +33,8 @@ from edgeship.deploy.contract.contract import (
 from edgeship.deploy.contract.file import write_contract
 from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
 from edgeship.deploy.contract.steps import Affine, Grey, Lookup, Resize
+from edgeship.monitoring.profile.build import Evaluation, build_profile
+from edgeship.monitoring.profile.profile import profile_json
 from edgeship.settings.config import Config
 from edgeship.settings.inputs import Column
 from edgeship.types import TensorSpec, to_json
@@ -66,17 +70,21 @@ def weights_of(seed: int) -> np.ndarray[Any, Any]:
 
 def expected_answers(rows: pa.Table, seed: int = 1) -> tuple[list[str], np.ndarray[Any, Any]]:
     """Labels and hidden numbers, computed by hand from the table's columns."""
+    hidden = np.concatenate([*encode_by_hand(rows).values()], 1) @ weights_of(seed)
+    return [LABELS[place] for place in hidden.argmax(1)], hidden
+
+
+def encode_by_hand(rows: pa.Table) -> dict[str, np.ndarray[Any, Any]]:
+    """The model's inputs of the table's columns."""
     towns = [TOWNS.index(town) if town in TOWNS else 2 for town in rows["town"].to_pylist()]
     plans = [PLANS.index(plan) for plan in rows["plan"].to_pylist()]
     table = np.stack([rows["age"].to_numpy(), towns, plans], 1).astype(np.float32)
     table = table * np.array((0.1, 1, 1), np.float32) + np.array((0, 0.5, 0), np.float32)
-    signal = np.stack([rows[f"signal_{number}"].to_numpy() for number in range(4)], 1)
-    hidden = np.concatenate([table, signal], 1) @ weights_of(seed)
-    return [LABELS[place] for place in hidden.argmax(1)], hidden
+    return {"row": table, "signal": np.stack([rows[f"signal_{number}"].to_numpy() for number in range(4)], 1)}
 
 
-def write_shop(out: Path, seed: int = 1) -> Path:
-    """The bundle; another `seed` is another model of the same contract."""
+def write_shop(out: Path, seed: int = 1, evaluation: pa.Table | None = None) -> Path:
+    """The bundle; another `seed` is another model of the same contract. With a profile of the rows of `evaluation`."""
     nodes = [
         helper.make_node("Concat", ["row", "signal"], ["all"], axis=1),
         helper.make_node("MatMul", ["all", "weights"], ["hidden"]),
@@ -84,11 +92,14 @@ def write_shop(out: Path, seed: int = 1) -> Path:
         helper.make_node("ReduceSum", ["hidden", "axes"], ["amount"], keepdims=1),
     ]
     fixed = {"weights": weights_of(seed), "axes": np.array([1], np.int64)}
-    return _write_bundle(out, nodes, fixed, INPUTS, OUTPUTS)
+    return _write_bundle(out, nodes, fixed, INPUTS, OUTPUTS, encode_by_hand(evaluation) if evaluation else None)
 
 
-def write_plain(out: Path, width: int) -> Path:
-    """A bundle of a model that chooses one of three classes, without labels, by `width` numbers `x`."""
+def write_plain(out: Path, width: int, evaluation: np.ndarray[Any, Any] | None = None) -> Path:
+    """A bundle of a model that chooses one of three classes, without labels, by `width` numbers `x`.
+
+    With a profile of `evaluation` (n, width), float32.
+    """
     random = np.random.default_rng(0)
     fixed = {"a": random.normal(size=(width, 32)), "b": random.normal(size=(32, 3))}
     nodes = [
@@ -99,7 +110,8 @@ def write_plain(out: Path, width: int) -> Path:
     ]
     inputs = (ContractInput("x", "tensor", RawForm("float32", "tensor"), (), TensorForm((1, width), "float32")),)
     weights = {name: array.astype(np.float32) for name, array in fixed.items()}
-    return _write_bundle(out, nodes, weights, inputs, (ContractOutput("answer", (1, 3), "softmax"),))
+    outputs = (ContractOutput("answer", (1, 3), "softmax"),)
+    return _write_bundle(out, nodes, weights, inputs, outputs, None if evaluation is None else {"x": evaluation})
 
 
 def write_pictures(out: Path) -> Path:
@@ -122,6 +134,7 @@ def _write_bundle(
     fixed: Mapping[str, Any],
     inputs: tuple[ContractInput, ...],
     outputs: tuple[ContractOutput, ...],
+    evaluation: Mapping[str, Any] | None = None,
 ) -> Path:
     specs = [TensorSpec(item.name, (None, *item.tensor.shape[1:]), "float32") for item in inputs]
     answers = [TensorSpec(item.name, (None, *item.shape[1:]), "float32") for item in outputs]
@@ -140,10 +153,20 @@ def _write_bundle(
             (draft / path).parent.mkdir(parents=True)
             (draft / path).write_bytes(data)
         write_contract(draft, contract_json(contract))
+        if evaluation:
+            (draft / "profile.json").write_text(json.dumps(_profile(draft, contract, evaluation)))
         server_entry = ServerModelEntry("server/server.keras", digest, tuple(specs), tuple(answers))
         manifest = Manifest({}, (entry,), (), created="2026-11-22T15:00:00+00:00", server_model=server_entry)
         seal_bundle(draft, replace(manifest, config=to_json(Config().to_manifest())))
     return out
+
+
+def _profile(draft: Path, contract: Contract, inputs: Mapping[str, Any]) -> Any:
+    session = InferenceSession(draft / PATH)
+    answers = dict(zip([item.name for item in contract.outputs], session.run(None, dict(inputs)), strict=True))
+    content = {item.id: item.digest for item in contract.artifacts}
+    evaluation = Evaluation("a" * 64, contract.server_model, content, lambda: [inputs], answers, {ID: answers}, {})
+    return profile_json(build_profile(evaluation, contract))
 
 
 def _model(nodes: list[Any], fixed: Mapping[str, Any], inputs: list[TensorSpec], outputs: list[TensorSpec]) -> bytes:

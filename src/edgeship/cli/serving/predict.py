@@ -75,6 +75,8 @@ def predict(bundle: Path, source: str, sink: str, json_file: str | None, **optio
         pace = f"{run.seconds:.1f} s ({run.rows_per_second:,.0f} rows/s)"
         click.echo(f"{run.written:,} of {run.rows:,} rows written in {pace}{there}")
         click.echo(f"table {run.table} in {printable(run.sink)}, model_version {printable(run.model_version)}")
+        counts = f"in {printable(run.counts)}" if run.counts else f"none: {printable(run.no_counts)}"
+        click.echo(f"drift counters: {counts}")
         if run.shown:
             click.echo(f"{run.table}_current shows {printable(run.shown)}")
         elif options["current"] not in ("run", "keep"):

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeship.benchmarks.compare.metrics.decisions import sigmoid, softmax
 from edgeship.light_dataclass import dataclass
+from edgeship.monitoring.profile.edges import count_values
 from edgeship.monitoring.profile.profile import OutputCounts, ProfileOutput
 
 Array = np.ndarray[Any, Any]
@@ -46,10 +47,11 @@ def _describe_block(scores: Array, how: ProfileOutput) -> tuple[Array, Array, Ar
     else:
         predicted = values.argmax(axis=1)
         probabilities = softmax(values) if how.scores == "logits" else values
-        confidence = probabilities.max(axis=1)
+        confidence = None
     highest = np.partition(probabilities, -2, axis=1)[:, -2:]
     positive = np.where(probabilities > 0, probabilities, 1.0)
     entropy = -(positive * np.log(positive)).sum(axis=1) / np.log(how.classes)
+    confidence = highest[:, 1] if confidence is None else confidence
     return predicted, confidence, highest[:, 1] - highest[:, 0], entropy
 
 
@@ -72,7 +74,7 @@ def _bins(values: Array, edges: tuple[float, ...]) -> Array:
 
 
 def _histogram(values: Array, edges: tuple[float, ...]) -> tuple[int, ...]:
-    return tuple(np.bincount(_bins(values, edges), minlength=len(edges) + 1).tolist())
+    return count_values(values, edges)[:-1]
 
 
 def _to_pairs(cells: Array, size: int) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from edgeship.bundle.bundle import Bundle
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.serving.batch.addresses import Address
+from edgeship.serving.batch.counts import RunCounter, find_counter
 from edgeship.serving.batch.model import BatchModel, find_model
 from edgeship.serving.batch.opening import open_database, open_engine, open_sink, open_source
 from edgeship.serving.batch.rows.columns import list_names, map_columns
@@ -42,12 +43,14 @@ class Plan:
     reading: Reading
     sink: Sink
     current: Current
+    counter: RunCounter | None
+    no_counts: str
 
     @property
     def scoring(self) -> Scoring:
         """What workers need."""
         tensors = {item.input: item.tensor for item in self.model.entry.inputs}
-        return Scoring(self.reading.inputs, self.outputs, tensors, self.reading.key, self.model.runtime)
+        return Scoring(self.reading.inputs, self.outputs, tensors, self.reading.key, self.model.runtime, self.counter)
 
 
 def predict_rows(bundle: Bundle, origin: Address, target: Address, options: Options) -> BatchRun:
@@ -57,7 +60,7 @@ def predict_rows(bundle: Bundle, origin: Address, target: Address, options: Opti
     """
     start = time.monotonic()
     with ExitStack() as stack:
-        plan = _open_plan(stack, find_model(bundle, options.artifact), origin, target, options)
+        plan = _open_plan(stack, bundle, origin, target, options)
         engine = stack.enter_context(closing(open_engine(options.engine, plan.scoring, plan.model.artifact.path)))
         survey = _survey(plan, engine)
         if not survey.rows and not options.since:
@@ -68,16 +71,19 @@ def predict_rows(bundle: Bundle, origin: Address, target: Address, options: Opti
     return BatchRun(
         str(origin), str(target), options.table, plan.model.entry.id, plan.version, job.id, survey.rows, written, job.chunks,
         plan.reading.size, seconds, written / seconds, shown, survey.watermark,
+        plan.sink.counts_name if plan.counter else "", plan.no_counts,
     )  # fmt: skip
 
 
-def _open_plan(stack: ExitStack, model: BatchModel, origin: Address, target: Address, options: Options) -> Plan:
+def _open_plan(stack: ExitStack, bundle: Bundle, origin: Address, target: Address, options: Options) -> Plan:
+    model = find_model(bundle, options.artifact)
     check_table_name(options.table)
     if options.current is not None and not target.is_database:
         raise InputError(f"{target}: --current needs a database; a Parquet file has no view")
     version = options.version or model.default_version
     check_version(version)
     outputs = describe_outputs(model.contract.outputs, model.entry)
+    counter, no_counts = find_counter(bundle.root, model, outputs)
     # The database first: where it is the source's, too, its journal changes before a snapshot is taken.
     database = stack.enter_context(closing(open_database(target))) if target.is_database else None
     source = stack.enter_context(closing(open_source(origin, options.query, options.key, model.contract)))
@@ -92,8 +98,9 @@ def _open_plan(stack: ExitStack, model: BatchModel, origin: Address, target: Add
     if options.since:
         reading = _read_since(sink, reading, version, source_name)
     return Plan(
-        model, version, outputs, source, source_name, reading, sink, options.current or Current(version=version)
-    )
+        model, version, outputs, source, source_name, reading, sink, options.current or Current(version=version),
+        counter, no_counts,
+    )  # fmt: skip
 
 
 def _plan_reading(source: Source, origin: Address, model: BatchModel, options: Options) -> Reading:
@@ -130,6 +137,7 @@ def _describe_job(plan: Plan, survey: Survey) -> Job:
         "artifact": digest.of_path(model.artifact.path),
         "rows": reading.size,
         "chunks": list(survey.digests),
+        **({"profile": plan.counter.profile} if plan.counter else {}),  # counts in other bins are not added to these
     }
     return Job(
         digest.of_json(content), plan.version, model.bundle, model.entry.id, plan.source_name, survey.rows,
@@ -161,8 +169,9 @@ def _missing_chunks(plan: Plan, survey: Survey, present: frozenset[int]) -> Iter
 
 def _write_chunks(engine: Engine, chunks: Iterator[Chunk], sink: Sink, job: Job, progress: RowsProgress) -> int:
     written = seen = 0
-    for chunk, rows in score_chunks(engine, chunks):
-        written += rows.num_rows if sink.write(job, chunk.number, rows) else 0
-        seen += rows.num_rows
+    for chunk, scored in score_chunks(engine, chunks):
+        count = scored.rows.num_rows
+        written += count if sink.write(job, chunk.number, scored.rows, scored.counts) else 0
+        seen += count
         progress.tell(seen)
     return written

@@ -17,7 +17,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from edgeship.errors import EdgeshipError, InputError, ProcessError, brief_message
 from edgeship.runtimes.session import Session, open_session
-from edgeship.serving.batch.scoring import Chunk, Scoring
+from edgeship.serving.batch.scoring import Chunk, Scored, Scoring
 from edgeship.storage import digest
 from edgeship.untrusted import printable, tree_files
 
@@ -50,10 +50,11 @@ class RayEngine:
         """See `scoring.Engine`."""
         return self._task.remote(self._scoring, self._model, chunk)
 
-    def wait(self, token: Any) -> Any:
+    def wait(self, token: Any) -> Scored:
         """See `scoring.Engine`."""
         try:
-            return ray.get(token)
+            scored: Scored = ray.get(token)
+            return scored
         except RayTaskError as error:
             cause = getattr(error, "cause", None)
             if isinstance(cause, EdgeshipError):
@@ -68,7 +69,7 @@ class RayEngine:
         ray.shutdown()
 
 
-def score_chunk(scoring: Scoring, model: tuple[str, str, Mapping[str, bytes]], chunk: Chunk) -> Any:
+def score_chunk(scoring: Scoring, model: tuple[str, str, Mapping[str, bytes]], chunk: Chunk) -> Scored:
     """A task: the session of its worker process scores the chunk."""
     content, name, files = model
     if content not in _sessions:

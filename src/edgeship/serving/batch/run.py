@@ -25,7 +25,8 @@ class Options:
 class BatchRun:
     """What a run did: `written` of `rows` in this run, the others were there. `shown`: the version that the view shows now.
 
-    `shown` is empty where the view is as it was before, or there is none. `rows_per_second` of those that were written.
+    `shown` is empty where the view is as it was before, or there is none. `rows_per_second` of those that were written. `counts`:
+    the table or file that the run's drift counters are in; empty where there are none, for the reason `no_counts`.
     """
 
     source: str
@@ -42,3 +43,5 @@ class BatchRun:
     rows_per_second: float
     shown: str = ""
     watermark: str = ""
+    counts: str = ""
+    no_counts: str = ""

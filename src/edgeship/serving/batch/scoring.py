@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.runtimes.session import Session, open_session
+from edgeship.serving.batch.counts import Counts, RunCounter
 from edgeship.serving.batch.rows.columns import InputColumns
 from edgeship.serving.batch.rows.encode import check_rows, encode_rows
 from edgeship.serving.batch.rows.outputs import OutputColumns, fill_columns
@@ -28,9 +29,10 @@ class Scoring:
     tensors: Mapping[str, str]
     key: str
     runtime: str
+    counter: RunCounter | None
 
-    def score(self, session: Session, chunk: Chunk) -> Any:
-        """Keys and predictions of a chunk as a record batch. Raises InputError where its rows are not those of the survey."""
+    def score(self, session: Session, chunk: Chunk) -> Scored:
+        """The predictions of a chunk. Raises InputError where its rows are not those of the survey."""
         keys = read_keys(chunk.rows, self.key, chunk.first)
         encoded = check_rows(self.inputs, chunk.rows, chunk.first)
         if digest_rows(self.inputs, chunk.rows, keys, encoded) != chunk.digest:
@@ -38,7 +40,17 @@ class Scoring:
         missing = [columns for columns in self.inputs if columns.item.name not in encoded]
         encoded |= encode_rows(missing, chunk.rows, chunk.first)
         answers = session.run({self.tensors[name]: array for name, array in encoded.items()})
-        return fill_columns(self.outputs, keys, answers)
+        by_output = {item.item.name: answers[item.tensor] for item in self.outputs}
+        counts = self.counter.count(encoded, by_output) if self.counter else {}
+        return Scored(fill_columns(self.outputs, keys, answers), counts)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Keys and predictions as a record batch, and their counts."""
+
+    rows: Any
+    counts: Counts
 
 
 @dataclass(frozen=True)
@@ -62,14 +74,14 @@ class Engine(Protocol):
     def submit(self, chunk: Chunk) -> Any:
         """Begin with a chunk; a token for `wait`."""
 
-    def wait(self, token: Any) -> Any:
+    def wait(self, token: Any) -> Scored:
         """The predictions of a chunk (`Scoring.score`). Raises what scoring raised."""
 
     def close(self) -> None:
         """End what runs."""
 
 
-def score_chunks(engine: Engine, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Any]]:
+def score_chunks(engine: Engine, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Scored]]:
     """Each chunk with its predictions, in order. Few are under way at once, so that memory does not grow with the source."""
     under_way: deque[tuple[Chunk, Any]] = deque()
     for chunk in chunks:
@@ -105,15 +117,15 @@ class LocalEngine:
         self._sessions.append(session)
         return session
 
-    def submit(self, chunk: Chunk) -> Future[Any]:
+    def submit(self, chunk: Chunk) -> Future[Scored]:
         """See `Engine`."""
         return self._threads.submit(self._score, chunk)
 
-    def wait(self, token: Future[Any]) -> Any:
+    def wait(self, token: Future[Scored]) -> Scored:
         """See `Engine`."""
         return token.result()
 
-    def _score(self, chunk: Chunk) -> Any:
+    def _score(self, chunk: Chunk) -> Scored:
         try:
             session = self._idle.get_nowait()
         except queue.Empty:

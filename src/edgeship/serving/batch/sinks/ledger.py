@@ -1,9 +1,10 @@
 """Predictions in a database: each chunk of rows in one transaction with its entry in the ledger.
 
 Tables: NAME (predictions, by model version and key), NAME_chunks (which chunks of which job are in), NAME_jobs (which jobs
-there were, with the watermark of an incremental one); the view NAME_current shows one version. A job is a content (`sink.Job`):
-one that was interrupted goes on after its last chunk, one that is done does nothing. Where another job writes the same keys of
-the same version, the chunks of the earlier one are no longer what is there, and are forgotten.
+there were, with the watermark of an incremental one), NAME_counts (drift counters of each job); the view NAME_current shows one
+version. A job is a content (`sink.Job`): one that was interrupted goes on after its last chunk, one that is done does nothing.
+Where another job writes the same keys of the same version, the chunks of the earlier one are no longer what is there, and are
+forgotten. So are its counts, unless it was done: then they stay, as what that run saw, until it is done again.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeship.errors import InputError
+from edgeship.serving.batch.counts import Counts
 from edgeship.serving.batch.rows.outputs import VERSION, TableColumn
 from edgeship.serving.batch.sinks.database import Database
 from edgeship.serving.batch.sinks.sink import Current, Job
 from edgeship.serving.batch.sinks.sql_text import (
     Table,
     chunks_table,
+    counts_table,
     jobs_table,
     predictions_table,
     quote,
@@ -25,6 +28,7 @@ from edgeship.serving.batch.sinks.sql_text import (
 )
 from edgeship.untrusted import printable
 
+CELLS = 500  # that one statement adds
 RUNNING, DONE, REPLACED = "running", "done", "replaced"
 
 
@@ -34,15 +38,20 @@ class DatabaseSink:
     def __init__(self, database: Database, where: object, name: str, key: str, columns: Sequence[TableColumn]) -> None:
         self.database, self.where, self.name = database, where, name
         self.predictions = predictions_table(name, key, columns)
-        self.jobs, self.chunks = jobs_table(name), chunks_table(name)
+        self.jobs, self.chunks, self.counts = jobs_table(name), chunks_table(name), counts_table(name)
+        self.counts_name = self.counts.name
         self.view = f"{name}_current"
+
+    @property
+    def _tables(self) -> tuple[Table, ...]:
+        return self.predictions, self.jobs, self.chunks, self.counts
 
     def check(self) -> None:
         """See `sink.Sink`."""
         self.database.read(self._check_tables)
 
     def _check_tables(self) -> None:
-        for table in (self.predictions, self.jobs, self.chunks):
+        for table in self._tables:
             self._check_table(table)
         there = self.database.describe(self.view)
         if there and not there.is_view:
@@ -79,7 +88,7 @@ class DatabaseSink:
         return self.database.transact(lambda: self._begin(job))
 
     def _begin(self, job: Job) -> frozenset[int]:
-        for table in (self.predictions, self.jobs, self.chunks):
+        for table in self._tables:
             if self.database.describe(table.name) is None:
                 self.database.run(table.creation(self.database.types, self.database.ending))
         self._forget_replaced(job)
@@ -88,26 +97,34 @@ class DatabaseSink:
             self.jobs.insertion(f"values ({', '.join('?' * len(self.jobs.columns))})"),
             (*entry, job.since, "", job.rows, job.chunks, RUNNING),
         )
-        self.database.run(
-            f"update {quote(self.jobs.name)} set state = ? where job = ? and state = ?", (RUNNING, job.id, REPLACED)
+        replaced = self.database.run(
+            f"update {quote(self.jobs.name)} set state = ? where job = ? and state = ? returning job",
+            (RUNNING, job.id, REPLACED),
         )
+        if replaced:
+            self._forget_chunks(job.id, with_counts=True)
         rows = self.database.run(f"select chunk from {quote(self.chunks.name)} where job = ?", (job.id,))
         return frozenset(int(row[0]) for row in rows)
 
     def _forget_replaced(self, job: Job) -> None:
-        text = f"select job, least_key, greatest_key from {quote(self.jobs.name)} where model_version = ? and job <> ?"
-        for other, least, greatest in self.database.run(text, (job.version, job.id)):
+        jobs = quote(self.jobs.name)
+        text = f"select job, least_key, greatest_key, state from {jobs} where model_version = ? and job <> ?"
+        for other, least, greatest, state in self.database.run(text, (job.version, job.id)):
             if job.overlaps(least, greatest):
-                self.database.run(f"delete from {quote(self.chunks.name)} where job = ?", (other,))
+                self._forget_chunks(other, with_counts=state == RUNNING)
                 self.database.run(
                     f"update {quote(self.jobs.name)} set state = ? where job = ? and state = ?", (REPLACED, other, DONE)
                 )
 
-    def write(self, job: Job, chunk: int, rows: Any) -> bool:
-        """See `sink.Sink`."""
-        return self.database.transact(lambda: self._write(job, chunk, rows))
+    def _forget_chunks(self, job: str, *, with_counts: bool) -> None:
+        for table in (self.chunks, *([self.counts] if with_counts else [])):
+            self.database.run(f"delete from {quote(table.name)} where job = ?", (job,))
 
-    def _write(self, job: Job, chunk: int, rows: Any) -> bool:
+    def write(self, job: Job, chunk: int, rows: Any, counts: Counts) -> bool:
+        """See `sink.Sink`."""
+        return self.database.transact(lambda: self._write(job, chunk, rows, counts))
+
+    def _write(self, job: Job, chunk: int, rows: Any, counts: Counts) -> bool:
         claim = (
             f"insert into {quote(self.chunks.name)} (job, chunk, rows) values (?, ?, ?) "
             "on conflict (job, chunk) do nothing returning chunk"
@@ -115,6 +132,11 @@ class DatabaseSink:
         if not self.database.run(claim, (job.id, chunk, rows.num_rows)):
             return False  # whoever writes it too has committed it
         self.database.upsert(self.predictions, job.version, rows)
+        cells = sorted(counts.items())  # two writers wait for each other in one order
+        for start in range(0, len(cells), CELLS):
+            part = cells[start : start + CELLS]
+            values = [value for cell, count in part for value in (job.id, *cell, job.version, count)]
+            self.database.run(self.counts.addition(len(part)), values)
         return True
 
     def finish(self, job: Job, current: Current) -> str:

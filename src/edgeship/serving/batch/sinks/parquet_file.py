@@ -1,10 +1,13 @@
 """Predictions in a Parquet file, which holds the rows of one job: whole, or as it was before.
 
-Chunks are files in a hidden folder beside it, there or not there, and so are the ledger; in the end they become one file.
+Chunks are files in a hidden folder beside it, there or not there, and so are the ledger; in the end they become one file. The
+counts of a chunk are in its file's metadata; in the end they are `_NAME_counts.parquet` beside (readers of a whole folder leave
+out what begins with `_`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,12 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from edgeship.errors import InputError, brief_message
+from edgeship.serving.batch.counts import Counts, add_counts
 from edgeship.serving.batch.rows.outputs import KEY, TYPES, VERSION, TableColumn
 from edgeship.serving.batch.sinks.sink import Current, Job
+from edgeship.serving.batch.sinks.sql_text import counts_table
 from edgeship.storage.atomic import atomic_file
 from edgeship.untrusted import printable
 
-JOB = b"edgeship.job"  # of the file's metadata
+JOB, COUNTS = b"edgeship.job", b"edgeship.counts"  # of a file's metadata
 GROUP = 131_072  # rows of a row group
 
 
@@ -33,6 +38,8 @@ class ParquetSink:
     def __init__(self, root: Path, table: str, version: str, key_is_text: bool, columns: Sequence[TableColumn]) -> None:
         self.in_folder = not root.suffix or root.is_dir()
         self.file = root / f"{VERSION}={quote(version, safe=' ')}" / f"{table}.parquet" if self.in_folder else root
+        self.counts_file = self.file.with_name(f"_{self.file.stem}_counts.parquet")
+        self.counts_name = str(self.counts_file)
         self.root = root
         kinds = [(KEY, pa.string() if key_is_text else pa.int64())]
         kinds += [(column.name, TYPES[column.kind]) for column in columns]
@@ -76,10 +83,11 @@ class ParquetSink:
         metadata = pyarrow.parquet.read_schema(self.file).metadata or {}
         return bool(metadata.get(JOB) == job.id.encode())
 
-    def write(self, job: Job, chunk: int, rows: Any) -> bool:
+    def write(self, job: Job, chunk: int, rows: Any, counts: Counts) -> bool:
         """See `sink.Sink`."""
         with self._in_our_words(), atomic_file(self._draft(job) / f"{chunk:010d}.parquet") as draft:
-            table = pa.Table.from_batches([rows]).cast(self.schema)
+            content = json.dumps([[*cell, count] for cell, count in counts.items()])
+            table = pa.Table.from_batches([rows]).cast(self.schema).replace_schema_metadata({COUNTS: content})
             with _opened(draft) as stream:
                 pyarrow.parquet.write_table(table, stream)
         return True
@@ -89,11 +97,27 @@ class ParquetSink:
         with self._in_our_words():
             if not self._is_done(job):
                 whole = self._draft(job) / "whole"  # where a run that is killed leaves nothing that stays
+                self._join_counts(job, whole)
                 self._join_chunks(job, whole)
                 whole.replace(self.file)
             for folder in self.file.parent.glob(f".{self.file.name}.*.chunks"):
                 shutil.rmtree(folder, ignore_errors=True)
         return ""
+
+    def _join_counts(self, job: Job, out: Path) -> None:
+        """The counts file, before the other: a run that is killed between the two is not done, and makes both again."""
+        parts = (pyarrow.parquet.read_schema(path).metadata or {} for path in self._draft(job).glob("[0-9]*.parquet"))
+        read = (json.loads(part.get(COUNTS, b"[]")) for part in parts)
+        total = add_counts({tuple(cell): count for *cell, count in part} for part in read)
+        if not total:
+            self.counts_file.unlink(missing_ok=True)  # those of another run
+            return
+        rows = [(job.id, *cell, job.version, count) for cell, count in sorted(total.items())]
+        names = [column.name for column in counts_table("").columns]
+        table = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+        with _opened(out) as stream:
+            pyarrow.parquet.write_table(table, stream)
+        out.replace(self.counts_file)
 
     def _join_chunks(self, job: Job, out: Path) -> None:
         fields = list(self.schema)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
+from edgeship.serving.batch.counts import Counts
 from edgeship.untrusted import printable
 
 
@@ -51,6 +52,8 @@ class Current:
 class Sink(Protocol):
     """A place for predictions. What is wrong with it is an InputError, and nothing is written then."""
 
+    counts_name: str  # the table or file of drift counters
+
     def check(self) -> None:
         """Raise InputError where the place holds something else."""
 
@@ -60,8 +63,8 @@ class Sink(Protocol):
     def begin(self, job: Job) -> frozenset[int]:
         """Prepare for a job; the numbers of its chunks that are in."""
 
-    def write(self, job: Job, chunk: int, rows: Any) -> bool:
-        """Write a chunk with its entry in the ledger, both or none; False where another run has written it meanwhile."""
+    def write(self, job: Job, chunk: int, rows: Any, counts: Counts) -> bool:
+        """Write a chunk with its counts and its entry in the ledger, all or none; False where another run has written it."""
 
     def finish(self, job: Job, current: Current) -> str:
         """Note that a job is done and change the view, both or none; the version that it shows now, empty: as before."""

@@ -79,6 +79,13 @@ class Table:
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         return f"{self.insertion(values).removesuffix('nothing')}update set {changes}"
 
+    def addition(self, rows: int) -> str:
+        """Insert so many rows of parameters, or add their last column to what is there under the same keys."""
+        last = quote(self.columns[-1].name)
+        row = f"({', '.join('?' * len(self.columns))})"
+        insertion = self.insertion(f"values {', '.join([row] * rows)}").removesuffix("nothing")
+        return f"{insertion}update set {last} = {quote(self.name)}.{last} + excluded.{last}"
+
 
 def predictions_table(name: str, key: str, columns: Sequence[TableColumn]) -> Table:
     """The table of predictions; `key` is the kind of its keys, whole or text."""
@@ -98,3 +105,10 @@ def chunks_table(name: str) -> Table:
     """The ledger's table of chunks that are in."""
     columns = (TableColumn("job", "text"), TableColumn("chunk", "whole"), TableColumn("rows", "whole"))
     return Table(f"{name}_chunks", columns, 2)
+
+
+def counts_table(name: str) -> Table:
+    """The drift counters of each job: how many of its rows fell into a cell of the reference profile (`counts.Cell`)."""
+    texts = [TableColumn(text, "text") for text in ("job", "side", "name", "kind")]
+    others = (TableColumn("cell", "whole"), TableColumn("model_version", "text"), TableColumn("count", "whole"))
+    return Table(f"{name}_counts", (*texts, *others), 5)
