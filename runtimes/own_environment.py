@@ -49,13 +49,18 @@ class OwnEnvironment:
         return self.place / f"{self.name}.txt"
 
     @property
+    def command(self) -> str:
+        """What installs it."""
+        return f"edgeship runtimes install {self.installed_by or self.name}"
+
+    @property
     def folder(self) -> Path:
         """Named after its pinned requirements: other pins make another environment."""
         return home() / f"{self.name}-{hashlib.sha256(self.requirements.read_bytes()).hexdigest()[:12]}"
 
     def python(self) -> Path:
         """The environment's interpreter. Raises InputError where the environment is not what was installed."""
-        installed.check(self.folder, f"edgeship runtimes install {self.installed_by or self.name}")
+        installed.check(self.folder, self.command)
         return interpreter_of(self.folder)
 
     def version(self) -> str | None:

@@ -135,7 +135,7 @@ def test_npm_packages_are_installed_from_the_lock_for_those_without_a_checkout(h
 def test_the_table_names_every_runtime():
     done = CliRunner().invoke(runtimes, [])
     assert done.exit_code == 0, done.output
-    for name in registry.RUNTIMES:
+    for name in (*registry.RUNTIMES, "server"):
         assert name in done.output
 
 
@@ -143,9 +143,18 @@ def test_the_table_as_json(tmp_path):
     done = CliRunner().invoke(cli, ["runtimes", "--json", "-"])
     listed = json.loads(done.output)
     assert listed["schema"] == 1
-    assert [row["name"] for row in listed["runtimes"]] == list(registry.RUNTIMES)
+    assert [row["name"] for row in listed["runtimes"]] == [*registry.RUNTIMES, "server"]
     litert = next(row for row in listed["runtimes"] if row["name"] == "litert")
     assert litert == {**litert, "available": True, "formats": ["tflite"], "reason": "", "install": ""}
+
+
+def test_the_server_is_listed_with_what_installs_it(home):
+    """In an empty home it is missing, in both tables."""
+    for command, entry in (("runtimes", "runtimes"), ("doctor", "tools")):
+        listed = json.loads(CliRunner().invoke(cli, [command, "--json", "-"]).output)[entry]
+        server = next(row for row in listed if row["name"] == "server")
+        assert server["version"] is None
+        assert "edgeship runtimes install server" in server.get("install", "") + server.get("remedy", "")
 
 
 def test_installing_an_unknown_runtime_lists_the_known():

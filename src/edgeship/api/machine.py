@@ -24,10 +24,10 @@ def diagnose() -> list[Tool]:
 
 
 def list_runtimes() -> list[RuntimeStatus]:
-    """The runtimes that execute artifacts."""
+    """The runtimes that execute artifacts, and in the end `server`, which `edgeship serve` runs."""
     from edgeship.runtimes.registry import RUNTIMES
 
-    return [_runtime_status(runtime) for runtime in RUNTIMES.values()]
+    return [*(_runtime_status(runtime) for runtime in RUNTIMES.values()), _server_status()]
 
 
 def install_runtime(name: str, *, progress: bool = False) -> None:
@@ -38,8 +38,9 @@ def install_runtime(name: str, *, progress: bool = False) -> None:
     """
     from edgeship.errors import MissingDependencyError
     from edgeship.runtimes.registry import find
+    from edgeship.serving.rest.environment import SERVER
 
-    if name == "server":
+    if name == SERVER:
         _install_server(progress)
         return
     runtime = find("tfjs-web" if name == "browser" else name)
@@ -118,6 +119,19 @@ def _runtime_status(runtime: Runtime) -> RuntimeStatus:
     reason = runtime.unavailable_reason()
     version, install = (None, runtime.install) if reason else (runtime.version(), "")
     return RuntimeStatus(runtime.name, runtime.title, runtime.formats, not reason, version, reason or "", install)
+
+
+def _server_status() -> RuntimeStatus:
+    from edgeship.formats.formats import FORMATS
+    from edgeship.runtimes.registry import find
+    from edgeship.serving.rest import environment
+
+    here = environment.ENVIRONMENT
+    reason = here.unavailable_reason() or ""
+    about = (environment.SERVER, environment.TITLE, (*FORMATS, *find("keras").formats))
+    return RuntimeStatus(
+        *about, not reason, None if reason else here.version(), reason, environment.INSTALL if reason else ""
+    )
 
 
 def _device_status(device: Device) -> DeviceStatus:

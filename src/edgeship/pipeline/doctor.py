@@ -6,6 +6,7 @@ import shutil
 
 from edgeship.light_dataclass import dataclass
 from edgeship.runtimes import registry
+from edgeship.serving.rest.environment import ENVIRONMENT, INSTALL, SERVER, TITLE
 from edgeship.storage import cache
 
 EXTRAS = {
@@ -26,7 +27,7 @@ class Tool:
 
 
 def diagnose() -> list[Tool]:
-    """Every package of the extras, and every runtime."""
+    """Every package of the extras, every runtime, and the server."""
     tools = []
     for extra, packages in EXTRAS.items():
         for package in packages:
@@ -39,6 +40,9 @@ def diagnose() -> list[Tool]:
         found_version: str | None = None if reason else runtime.version()
         remedy = f"{reason}; {runtime.install}" if reason else ""
         tools.append(Tool(runtime.name, f"runtime for {', '.join(runtime.formats)}", found_version, remedy))
+    missing = ENVIRONMENT.unavailable_reason()
+    server_version, remedy = (None, f"{missing}; {INSTALL}") if missing else (ENVIRONMENT.version(), "")
+    tools.append(Tool(SERVER, TITLE, server_version, remedy))
     tools.append(Tool("cache", f"results, in {cache.root()}", f"{_free_gigabytes(cache.root()):.0f} GB free"))
     return tools
 

@@ -6,4 +6,6 @@ from pathlib import Path
 
 from edgeship.runtimes.own_environment import OwnEnvironment
 
-ENVIRONMENT = OwnEnvironment("kserve", place=Path(__file__).parent, installed_by="server")
+SERVER, TITLE = "server", "KServe, for `edgeship serve`"
+ENVIRONMENT = OwnEnvironment("kserve", place=Path(__file__).parent, installed_by=SERVER)
+INSTALL = f"install it with: {ENVIRONMENT.command}"
