@@ -27,7 +27,7 @@ def choose_every(size: int) -> int:
 
 
 def describe_samples(batch: Array, how: ProfileInput) -> Array:
-    """The descriptors (n, d) of samples (n, ...), float64: columns, or those of `NAMES` in their order.
+    """The descriptors (n, d) of samples (n, ...): columns as they are, or in float64 those of `NAMES` in their order.
 
     mean = x0 + sum(x - x0)/m and deviation^2 = sum((x - x0)^2)/m - (sum(x - x0)/m)^2 over the m numbers that are looked at,
     which are x0, the first of the sample, and every `every`-th after it; step is the mean of |x[i] - x[i - stride]| over
@@ -35,7 +35,7 @@ def describe_samples(batch: Array, how: ProfileInput) -> Array:
     """
     flat = batch.reshape(len(batch), -1)
     if how.columns:
-        return flat[:, : len(how.descriptors)].astype(np.float64)
+        return flat[:, : len(how.descriptors)]
     with np.errstate(all="ignore"):
         taken = flat[:, :: how.every].astype(np.float64)
         shifted = taken - taken[:, :1]
