@@ -49,6 +49,13 @@ def test_without_audit_it_is_not_known_which_is_right(tmp_path):
     assert CliRunner().invoke(cli, ["experiment", "shadow", str(table)]).exit_code == 1
 
 
+def test_a_class_called_none_is_no_audit(tmp_path):
+    """Rows without a label tell nothing of who is right, also where a class is called as Python calls what is missing."""
+    table = write(tmp_path / "shadow.csv", "None,cat,40,", "cat,cat,100,", "None,cat,2,None")
+    found = read_shadow(table)
+    assert (found.audited, found.gains, found.losses, found.verdict) == (2, 0, 2, Verdict.INCONCLUSIVE)
+
+
 def clustered(rng: np.random.Generator, users: int) -> tuple[dict[str, list[str]], Any]:
     """Audited disagreements of equal models: in each user's world one of them is right, most of the time."""
     rows: dict[str, list[str]] = {"first": [], "second": [], "label": [], "user": []}
@@ -89,6 +96,8 @@ def test_an_interval_over_users(tmp_path):
         ("first,second,count", "cat,dog,1.5", "whole numbers"),
         ("first,second,count", "cat,dog,-1", "whole numbers"),
         ("first,second,count", "cat,,3", "column 'second' lacks values"),
+        ("first,second,count", "cat,dog,inf", "counts add up to inf"),
+        ("first,second,count", "cat,dog,1e30", r"counts add up to 1e\+30"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, head, row, message):

@@ -17,6 +17,7 @@ from edgeship.untrusted import printable
 Array = np.ndarray[Any, Any]
 FIRST, SECOND, COUNT, LABEL, USER = "first", "second", "count", "label", "user"
 ALPHA, Z95, LEAST_USERS = 0.05, 1.959964, 20
+MOST_COUNT = 10**15  # in all: float64 has each whole number up to there, and sums of squares have their digits
 SHOWN = 10  # pairs of classes that differ most often
 
 
@@ -80,6 +81,8 @@ def read_shadow(path: Path) -> ShadowResult:
     counts = np.array(rows[COUNT], dtype=np.float64)
     if not len(counts) or (counts < 0).any() or (counts != np.rint(counts)).any() or not counts.any():
         raise InputError(f"{printable(path)}: counts must be whole numbers of at least 0, and not all 0")
+    if not counts.sum() <= MOST_COUNT:
+        raise InputError(f"{printable(path)}: counts add up to {counts.sum():.3g}, more than {MOST_COUNT:.0e}")
     return compare_in_shadow(rows, counts.astype(np.int64))
 
 
@@ -95,7 +98,7 @@ def compare_in_shadow(rows: Mapping[str, Sequence[Any]], counts: Array) -> Shado
     )
     labels = rows.get(LABEL, [None] * len(first))
     gains, losses = (
-        np.where(differs & np.array([str(label) == said for label, said in zip(labels, model, strict=True)]), counts, 0)
+        np.where(differs & np.array([label == said for label, said in zip(labels, model, strict=True)]), counts, 0)
         for model in (second, first)
     )
     audited = int(counts[differs & np.array([label is not None for label in labels])].sum())
