@@ -155,6 +155,8 @@ def test_a_damaged_plan_is_refused_with_its_place(tmp_path, change, message):
         ({"metric": "bought / inferences"}, "--deviation"),
         ({"metric": "bought", "deviation": float("nan")}, "--deviation must be"),
         ({"effect": 1e-9}, "plan for a greater one"),
+        ({"effect": 1e-300}, "plan for a greater one"),
+        ({"metric": "bought", "deviation": 1e300}, "plan for a greater one"),
         ({"looks": 0}, "--looks"),
         ({"looks": 50, "effect": 0.2}, "plan fewer looks"),
         ({"baseline": None}, "--baseline"),

@@ -178,7 +178,8 @@ def _count_users(
     control, treatment = variances
     own = control / (1 - share) + treatment / share
     pooled = (control * (1 - share) + treatment * share) / (share * (1 - share))
-    total = drift**2 * max(own, pooled) / effect**2  # as the analysis takes the greater of both
+    ratio = drift * math.sqrt(max(own, pooled)) / effect  # as the analysis takes the greater of both
+    total = ratio * ratio  # infinite where numbers are beyond floats; `**` raises there
     if total > MOST_USERS:
         raise InputError(f"an effect of {effect:g} would take {total:.1e} users; plan for a greater one")
     if min(share, 1 - share) * total / looks < LEAST_AT_A_LOOK:
@@ -231,7 +232,7 @@ def _variances(baseline: float, effect: float, deviation: float | None, better: 
     if deviation is not None:
         if not (math.isfinite(deviation) and deviation > 0):
             raise InputError("--deviation must be a number above 0")
-        return deviation**2, deviation**2
+        return deviation * deviation, deviation * deviation
     other = baseline + (effect if better == "higher" else -effect)
     if not (0 < baseline < 1 and 0 < other < 1):
         raise InputError(
