@@ -217,6 +217,17 @@ def test_statistics_of_parts_are_those_of_the_whole():
     assert result.median == pytest.approx(np.median(values), abs=0.05)
 
 
+def test_statistics_of_numbers_whose_squares_are_beyond_floats(tmp_path):
+    (tmp_path / "d.csv").write_text("a\n1e300\n-3e300\n5e299\n")
+    assert statistics_of(read_schema(tmp_path / "d.csv"), "a").deviation == math.inf
+    summary = NumberSummary()
+    for value in (1.5e300, -3e300):
+        summary.add(np.array([value]))
+    result = summary.describe()
+    assert result is not None
+    assert (result.minimum, result.mean, result.deviation) == (-3e300, pytest.approx(-7.5e299), math.inf)
+
+
 def test_without_pyarrow_a_sentence_says_what_installs_it(tmp_path, monkeypatch):
     path = write_table(tmp_path / "d.csv")
     monkeypatch.setitem(sys.modules, "pyarrow", None)

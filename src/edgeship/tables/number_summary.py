@@ -38,8 +38,9 @@ class NumberSummary:
         ):  # squares of numbers near the largest float: deviation is inf
             mean, total = float(finite.mean()), self.count + len(finite)
             difference = mean - self.mean
-            self.squares += float(np.square(finite - mean).sum()) + difference**2 * self.count * len(finite) / total
-        self.mean += difference * len(finite) / total
+            parts = self.count * len(finite) / total * difference * difference  # `**` would raise
+            self.squares += float(np.square(finite - mean).sum()) + parts
+        self.mean += difference * (len(finite) / total)
         self.count = total
         self._keep(finite)
 

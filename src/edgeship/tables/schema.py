@@ -12,6 +12,7 @@ Kind = Literal["number", "category", "text", "boolean", "date", "ignored"]
 Task = Literal["classification", "regression"]
 MOST_DISTINCT = 1000  # values that are counted one by one; a column of more is no category
 MOST_CLASSES = 20  # different whole numbers that a label may have and still be one of classes
+FLOAT32_MOST = 3.4028234e38
 SHOWN = 30  # columns in a message
 
 
@@ -30,6 +31,11 @@ class NumberStatistics:
     median: float
     whole: bool
     infinite: int = 0
+
+    @property
+    def fits_model(self) -> bool:
+        """Whether all values are numbers that models compute in: float32 makes infinity of those beyond 3.4e38."""
+        return not self.infinite and max(abs(self.minimum), abs(self.maximum)) <= FLOAT32_MOST
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,8 @@ def refuse(path: Path, why: str, label: str = "label", **more: Any) -> None:
         ([(n, "a" if n else "b") for n in range(40)], "class 'b' has 1 sample; it takes 3"),
         ([(n, "ab"[n % 2]) for n in range(12)], "12 samples"),
         ([("inf" if n == 3 else n, "ab"[n % 2]) for n in range(40)], "holds infinity"),
+        ([("-1e39" if n == 3 else n, "ab"[n % 2]) for n in range(40)], "numbers beyond float32"),
+        ([(n, f"{n}.5e39") for n in range(40)], "numbers beyond float32"),
         ([(f"text {n}", "ab"[n % 2]) for n in range(40)], "no column to learn from"),
         ([(n, 5.5) for n in range(40)], "always 5.5|one class"),
         ([(n, "a\u202eb" if n % 2 else "c") for n in range(40)], "cannot be shown"),

@@ -36,11 +36,12 @@ def read_npz(path: Path) -> OwnData:
             f"{where}: '{printable(names[0])}' is {inputs.dtype} of shape {inputs.shape} for {len(targets):,} labels; it takes "
             "numbers as (samples, features), (samples, time, channels) or (samples, height, width, channels)"
         )
-    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
-        raise InputError(f"{where}: '{printable(names[0])}' holds NaN or infinity; fill it in first")
     name = NUMBERS if inputs.ndim == 2 else names[0]
     if inputs.dtype in (np.int32, np.float64):
-        inputs = inputs.astype(np.float32)
+        with np.errstate(over="ignore"):
+            inputs = inputs.astype(np.float32)
+    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+        raise InputError(f"{where}: '{printable(names[0])}' holds NaN or infinity, as float32; fill it in first")
     return OwnData(
         kind="arrays",
         name=path.name,
@@ -61,9 +62,11 @@ def _read_labels(path: Path, values: Array) -> tuple[Target, Array]:
     if flat.ndim != 1 or flat.dtype.kind not in "uifb" or not len(flat):
         raise InputError(f"{where}: y is {values.dtype} of shape {values.shape}; it takes one number a sample")
     if flat.dtype.kind == "f":
-        if not np.isfinite(flat).all():
-            raise InputError(f"{where}: y holds NaN or infinity; leave these samples out")
-        return Target("y"), flat.astype(np.float32)
+        with np.errstate(over="ignore"):
+            numbers: Array = flat.astype(np.float32)
+        if not np.isfinite(numbers).all():
+            raise InputError(f"{where}: y holds NaN or infinity, as float32; leave these samples out")
+        return Target("y"), numbers
     found = flat.astype(np.int64)
     count = int(found.max()) + 1
     names = (

@@ -29,6 +29,7 @@ from edgeship.untrusted import printable
 MISSING = ""  # the text of a gap
 RARE = 3  # training rows from which on a category has a place of its own; rarer ones share that of unknown ones
 LEARNED = 20  # rows from which on the vector of unknown categories is one that was trained
+UNFIT = "holds infinity, or numbers beyond float32 (3.4e38)"
 SHOWN = 12  # columns of a row that a card shows
 
 
@@ -123,8 +124,8 @@ def _choose_columns(schema: TableSchema, special: Sequence[str]) -> tuple[list[s
         if column.kind in ("text", "date", "ignored"):
             why = "missing throughout" if column.kind == "ignored" and column.missing == schema.rows else column.kind
             unused.append(f"column {printable(column.name)} is not learned from: {why}")
-        elif column.statistics is not None and column.statistics.infinite:
-            raise InputError(f"column '{printable(column.name)}' holds infinity; mend it, or set it to missing")
+        elif column.statistics is not None and not column.statistics.fits_model:
+            raise InputError(f"column '{printable(column.name)}' {UNFIT}; mend it, or set it to missing")
         elif printable(column.name) != column.name:
             raise InputError(f"column '{printable(column.name)}' has a name that cannot be shown; rename it")
         else:
@@ -185,9 +186,10 @@ def _collect_rows(schema: TableSchema, used: Sequence[str], columns: Mapping[str
 def read_target(label: str, column: ColumnData) -> tuple[Target, Array]:
     """What is predicted, and the int64 classes or float32 values. Raises InputError where there is nothing to tell apart."""
     if not column.texts:
-        values = column.array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            values = column.array.astype(np.float32)
         if not np.isfinite(values).all():
-            raise InputError(f"label '{printable(label)}' holds infinity; mend it or leave these rows out")
+            raise InputError(f"label '{printable(label)}' {UNFIT}; mend it or leave these rows out")
         if not np.ptp(values):
             raise InputError(f"label '{printable(label)}' is always {values[0]:g}; there is nothing to predict")
         return Target(label), values

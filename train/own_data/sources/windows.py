@@ -14,7 +14,7 @@ from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import window_network
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.arrays import spread_features
-from edgeship.train.own_data.sources.table import as_spelled, check_complete, read_columns, read_target
+from edgeship.train.own_data.sources.table import UNFIT, as_spelled, check_complete, read_columns, read_target
 from edgeship.untrusted import printable
 
 NAME = "window"
@@ -75,8 +75,8 @@ def _find_channels(path: Path, schema: TableSchema, special: list[str]) -> list[
     channels = [item for item in schema.columns if item.kind == "number" and item.name not in special]
     for item in channels:
         check_complete(path, item)
-        if item.statistics is not None and item.statistics.infinite:
-            raise InputError(f"{printable(path)}: column '{printable(item.name)}' holds infinity; mend it first")
+        if item.statistics is not None and not item.statistics.fits_model:
+            raise InputError(f"{printable(path)}: column '{printable(item.name)}' {UNFIT}; mend it first")
     if not channels:
         raise InputError(f"{printable(path)}: no column of numbers that could be a channel")
     return [item.name for item in channels]

@@ -191,6 +191,9 @@ def _judge_column(column: ColumnSchema, scan: TableScan, rows: int) -> list[Find
         findings.append(
             Finding("infinite", "spoils", f"{name} is infinite in {infinite:,} rows; a model makes NaN of it", names)
         )
+    elif column.statistics is not None and not column.statistics.fits_model:
+        text = f"{name} holds numbers beyond float32 (3.4e38), which models compute in: infinity, to them"
+        findings.append(Finding("infinite", "spoils", text, names))
     if column.kind in ("text", "category"):
         findings += _judge_mixed(column, scan.columns[column.name])
     return findings
