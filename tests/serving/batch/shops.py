@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,9 @@ import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
 
-from edgeship.bundle.bundle import replace_bundle, seal_bundle
+from edgeship.bundle.bundle import open_bundle, replace_bundle, seal_bundle
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
+from edgeship.bundle.verdict import GateResult
 from edgeship.deploy.contract.contract import (
     ArtifactInput,
     ArtifactOutput,
@@ -37,7 +39,7 @@ from edgeship.monitoring.profile.build import Evaluation, build_profile
 from edgeship.monitoring.profile.profile import profile_json
 from edgeship.settings.config import Config
 from edgeship.settings.inputs import Column
-from edgeship.types import TensorSpec, to_json
+from edgeship.types import TensorSpec, Verdict, to_json
 
 LABELS = ("stays", "leaves", "asks")
 TOWNS, PLANS = ("Köln", "a,b"), ("free", "paid")
@@ -93,6 +95,14 @@ def write_shop(out: Path, seed: int = 1, evaluation: pa.Table | None = None) -> 
     ]
     fixed = {"weights": weights_of(seed), "axes": np.array([1], np.int64)}
     return _write_bundle(out, nodes, fixed, INPUTS, OUTPUTS, encode_by_hand(evaluation) if evaluation else None)
+
+
+def write_failed(out: Path) -> Path:
+    """The same bundle, whose gate did not let it pass."""
+    with replace_bundle(write_shop(out)) as draft:
+        shutil.copytree(out, draft, dirs_exist_ok=True)
+        seal_bundle(draft, replace(open_bundle(draft).manifest, gate=GateResult(Verdict.FAIL)))
+    return out
 
 
 def write_plain(out: Path, width: int, evaluation: np.ndarray[Any, Any] | None = None) -> Path:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.serving.batch.conftest import read_all
+from tests.serving.batch.shops import write_failed
 
 
 def replaced(table, column, place, value):
@@ -161,6 +162,16 @@ def test_options_that_do_not_fit(refusal, rows, shop, tmp_path):
     assert "unknown artifact 'tflite/int4'" in refusal(rows, out, "--artifact", "tflite/int4")
     assert "--version" in refusal(rows, out, "--version", "a\nb")
     assert "lies in the bundle" in refusal(rows, shop / "out.parquet")
+
+
+def test_a_bundle_whose_gate_failed_predicts_only_by_name(run, refusal, rows, tmp_path):
+    """Nobody should fill a table by a model that may not ship without having said so."""
+    failed, out = write_failed(tmp_path / "failed"), tmp_path / "out.parquet"
+    assert "recommends no artifact (its gate says FAIL); name one by --artifact: onnx/float32" in refusal(
+        rows, out, bundle=failed
+    )
+    assert not out.exists()
+    assert run(rows, out, "--artifact", "onnx/float32", bundle=failed)["written"] == 1000
 
 
 def test_a_query_that_fails(refusal, tmp_path):

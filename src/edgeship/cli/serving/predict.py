@@ -30,7 +30,9 @@ from edgeship.cli.output import write_json
 )
 @click.option("--table", default="predictions", show_default=True, help="The table; its ledger's names begin with it.")
 @click.option(
-    "--artifact", metavar="ID", help="What predicts, as tflite/int8 (default: a recommended one, else the first)."
+    "--artifact",
+    metavar="ID",
+    help="What predicts, as tflite/int8 (default: a recommended one; the first, if never judged).",
 )
 @click.option("--key", default="id", show_default=True, help="The column that tells rows apart.")
 @click.option("--query", metavar="SQL", help="The rows of a database.")

@@ -40,9 +40,10 @@ class BatchModel:
 
 
 def find_model(bundle: Bundle, name: str | None) -> BatchModel:
-    """The artifact of that id, by default a recommended one, else the first.
+    """The artifact of that id, by default a recommended one, or the first of a bundle that was never judged.
 
-    Raises InputError where there is none of that id, or the bundle has no contract; MissingDependencyError without its runtime.
+    Raises InputError where there is none of that id, the bundle has no contract, or nothing in it passed the gate;
+    MissingDependencyError without its runtime.
     """
     place = printable(bundle.root)
     contract = read_contract(bundle.root)
@@ -52,6 +53,10 @@ def find_model(bundle: Bundle, name: str | None) -> BatchModel:
     ids = [item.id for item in contract.artifacts if item.id in artifacts]
     gate = bundle.manifest.gate
     recommended = {item.target: item.artifact for item in gate.recommended} if gate else {}
+    if gate and not name and not recommended:
+        raise InputError(
+            f"{place}: recommends no artifact (its gate says {gate.verdict}); name one by --artifact: {', '.join(ids)}"
+        )
     wanted = [name] if name else [*(recommended.get(target, "") for target in TARGETS), *ids]
     chosen = next((item for item in wanted if item in ids), None)
     if chosen is None:
