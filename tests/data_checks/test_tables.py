@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from threadpoolctl import threadpool_info
 
 from edgeship.cli import cli
+from edgeship.data_checks import checks
 from edgeship.data_checks.methods import duplicates
 from edgeship.data_checks.sources.table import check_table
 from edgeship.errors import CheckError, InputError, MissingDependencyError
@@ -192,3 +195,13 @@ def test_without_scikit_learn_a_sentence_says_what_installs_it(tmp_path, monkeyp
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'edgeship\[data\]'"):
         check_draw(draw.draw_numbers(np.random.default_rng(8)), tmp_path)
+
+
+def test_the_models_have_one_thread(monkeypatch):
+    """On a machine that is busy threads of OpenMP spin while they wait for each other: 98 s in place of 8."""
+    pools: list[Any] = []
+    monkeypatch.setattr(checks, "_check_splits", lambda *_: pools.extend(threadpool_info()))
+    split: Any = None
+    checks.check_splits(split, None)
+    assert "openmp" in {pool["user_api"] for pool in pools}
+    assert {pool["num_threads"] for pool in pools} == {1}
