@@ -265,7 +265,7 @@ def test_an_origin_that_is_none_is_refused(origin: str, bundle: Path, tmp_path: 
 def test_a_port_in_use_and_a_store_without_bundles_are_refused(
     running: tuple[str, Path], bundle: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match="nobody can listen there"):
+    with pytest.raises(InputError, match=r"cannot listen on 127\.0\.0\.1 there"):
         api.open_collector(store=tmp_path, bundles=[bundle], port=urlsplit(running[0]).port or 0)
     with pytest.raises(InputError, match="knows no bundle yet"):
         api.open_collector(store=tmp_path / "new", port=0)

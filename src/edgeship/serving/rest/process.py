@@ -17,10 +17,10 @@ from edgeship.errors import CheckError, EdgeshipError, InputError, MissingDepend
 from edgeship.light_dataclass import dataclass
 from edgeship.notices import print_notice
 from edgeship.processes.environment import child_environment
+from edgeship.processes.sockets import open_socket
 from edgeship.runtimes.runtime import LEAN
 from edgeship.serving.rest.environment import ENVIRONMENT
 from edgeship.serving.rest.plan import ModelPlan, ServerSettings
-from edgeship.serving.rest.sockets import open_socket
 from edgeship.typed_json import convert
 from edgeship.types import to_json
 

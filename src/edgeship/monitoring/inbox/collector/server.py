@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -14,10 +12,10 @@ import uvicorn
 
 from edgeship.errors import InputError
 from edgeship.monitoring.inbox.inbox import Inbox
+from edgeship.processes.sockets import BACKLOG, open_socket
 from edgeship.untrusted import printable
 
 MOST_CONNECTIONS = 2000
-BACKLOG = 2048
 
 
 class Collector:
@@ -25,7 +23,7 @@ class Collector:
 
     def __init__(self, inbox: Inbox, app: Any, host: str, port: int) -> None:
         self._inbox = inbox
-        self._socket = _listen(host, port)
+        self._socket = open_socket(host, port)
         name = f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{self._socket.getsockname()[1]}"
         self._server = _make_server(app)
@@ -46,20 +44,6 @@ class Collector:
     ) -> None:
         self._socket.close()
         self._inbox.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. It says that it is of TCP: else asyncio leaves Nagle's algorithm on, 40 ms for each answer."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":  # on Windows it would let two listen
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise InputError(f"--host {printable(host)[:100]} --port {port}: nobody can listen there ({error})") from error
-    return listener
 
 
 def _make_server(app: Any) -> Any:

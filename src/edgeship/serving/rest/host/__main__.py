@@ -25,6 +25,7 @@ from typing import Any
 import uvicorn
 
 from edgeship.errors import EdgeshipError
+from edgeship.processes.sockets import open_socket
 from edgeship.serving.rest.host.app import build_app, describe_error
 from edgeship.serving.rest.host.failures import ModelFailed
 from edgeship.serving.rest.host.grpc_service import start_grpc
@@ -34,7 +35,6 @@ from edgeship.serving.rest.host.jobs.jobs import Jobs
 from edgeship.serving.rest.host.limits import Arrivals, Gate
 from edgeship.serving.rest.host.metrics import RELOADS
 from edgeship.serving.rest.plan import ModelPlan, ServerSettings
-from edgeship.serving.rest.sockets import open_socket
 from edgeship.typed_json import convert
 
 GRACE_SECONDS = 30
