@@ -285,6 +285,8 @@ def test_a_hostile_name_stays_text(tmp_path, prices):
         (["--device", "android"], "unknown device 'android'"),
         (["--prices", "nowhere.toml"], "nowhere.toml: no such file"),
         (["--server", "ftp://x/y"], "a server is named as http://HOST:PORT/MODEL"),
+        (["--server", "http://[::1/m"], "a server is named as http://HOST:PORT/MODEL"),
+        (["--server", "http://h:x/m"], "a server is named as http://HOST:PORT/MODEL"),
         (["--train", "nowhere.npz"], "nowhere.npz: no such file"),
     ],
 )

@@ -28,7 +28,11 @@ SLOW_MS = 20.0  # of an answer: beyond it the trials take minutes together
 def split_address(text: str) -> tuple[str, str]:
     """http://HOST:PORT/MODEL as the server's address and its model. Raises InputError for what is none."""
     base, _, model = text.rpartition("/")
-    place = urlsplit(base)
+    try:
+        place = urlsplit(base)
+        _ = place.port
+    except ValueError:
+        place = urlsplit("")
     if place.scheme != "http" or not place.hostname or place.path or not model:
         raise InputError(f"{printable(text)[:80]}: a server is named as http://HOST:PORT/MODEL, or local")
     return base, model
