@@ -12,10 +12,11 @@ from PIL import Image
 from edgeship.deploy.contract.contract import ContractOutput
 from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
 from edgeship.deploy.contract.preprocess import preprocess_input
-from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Frame, Grey, Mono, Orient, Resize
+from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Frame, Grey, Lookup, Mono, Orient, Resize
 from edgeship.errors import InputError
-from edgeship.serving.batch.rows.columns import map_columns
+from edgeship.serving.batch.rows.columns import column_types, map_columns
 from edgeship.serving.batch.rows.encode import encode_rows
+from edgeship.settings.inputs import Column
 from tests.serving.batch.conftest import read_all
 from tests.serving.batch.shops import INPUTS, make_rows, write_pictures
 
@@ -101,6 +102,54 @@ def encoded_picture(pixels, mode, orientation=1, form="png"):
     exif[274] = orientation
     picture.save(stream, form, exif=exif)
     return stream.getvalue()
+
+
+GAPS = (
+    ContractInput(
+        "numbers",
+        "table",
+        RawForm("text", "row", columns=(Column("age", "number", missing=0.1), Column("size", "number"))),
+        (Lookup(), Affine((1.0,), (0.0,))),
+        TensorForm((1, 2), "float32"),
+    ),
+    ContractInput(
+        "categories",
+        "table",
+        RawForm(
+            "text", "row", columns=(Column("town", "category", ("Bonn", ""), 2), Column("age", "category", ("",), 1))
+        ),
+        (Lookup(), Affine((1.0, 1.0), (0.0, 3.0))),
+        TensorForm((1, 2), "int32"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [
+        pa.array([7.5, None, 3]),
+        pa.array([7.5, float("nan"), 3]),
+        pa.array(["7.5", None, " 3"]),
+        pa.array(["7.5", "", "3"]),
+    ],
+)
+def test_gaps_are_what_training_made_of_them(ages):
+    """A number's gap is `missing` and a category beside; that of a category is the empty text, not what is unknown."""
+    towns = [None, "Rome", "Bonn"]
+    batch = pa.record_batch([ages, pa.array([1.0, 2, 3]), pa.array(towns)], names=["age", "size", "town"])
+    found = encode_rows(map_columns(GAPS, batch.schema.names, "it"), batch, 1)
+    rows = [["7.5", "1"], ["", "2"], ["3", "3"]], [["", "7.5"], ["Rome", ""], ["Bonn", "3"]]
+    for item, expected in zip(GAPS, rows, strict=True):
+        assert found[item.name].dtype == item.tensor.dtype
+        assert found[item.name].tolist() == [preprocess_input(item, row)[0].tolist() for row in expected]
+
+
+@pytest.mark.parametrize("inputs", [GAPS, GAPS[::-1]])
+def test_gaps_of_a_csv(inputs):
+    """A column that is read as a number and as a category is read as text, whichever comes first."""
+    assert column_types(inputs, ["age", "size", "town"]) == {
+        "age": pa.string(), "size": pa.float64(), "town": pa.string(),
+    }  # fmt: skip
 
 
 def test_pictures_of_all_modes_and_orientations():

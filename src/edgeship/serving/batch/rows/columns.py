@@ -76,11 +76,12 @@ def list_names(names: Sequence[str]) -> str:
 
 def column_types(inputs: Sequence[ContractInput], names: Sequence[str]) -> dict[str, Any]:
     """The Arrow types of the columns that feed inputs and whose numbers or texts are read from text."""
-    types = {}
+    types: dict[str, Any] = {}
     for columns in filter(None, (_columns_of(item, names) for item in inputs)):
         if columns.form == "table":
             for column in columns.item.raw.columns:
-                types[column.name] = pa.float64() if column.kind == "number" else pa.string()
+                if types.get(column.name) != pa.string():  # a number whose gaps are a category is read as text
+                    types[column.name] = pa.float64() if column.kind == "number" else pa.string()
         elif columns.form == "numbers":
             types |= dict.fromkeys(columns.names, number_type(columns.item))
     return types

@@ -17,6 +17,7 @@ from edgeship.deploy.contract.steps import Affine
 from edgeship.errors import InputError, brief_message
 from edgeship.serving.batch.rows.columns import InputColumns, count_numbers, number_type
 from edgeship.settings.inputs import Column
+from edgeship.tables.reading import without_nan
 from edgeship.untrusted import printable
 
 EXIF_ORIENTATION = 274
@@ -55,13 +56,13 @@ def _encode_input(columns: InputColumns, arrays: Sequence[Any], first: int) -> A
     if affine := item.step(Affine):
         values = scale_values(affine, values)
     _check_finite(values, columns.names, first)
-    return values
+    return values.astype(item.tensor.dtype, copy=False)  # a table's places of categories may be whole numbers
 
 
 def _encode_table(columns: Sequence[Column], arrays: Sequence[Any], first: int) -> Array:
     """float32 (n, columns): numbers, and the places of categories among their values."""
     numbers = [
-        _read_numbers(column.name, array, pa.float64(), first)
+        _read_numbers(column.name, _fill_gaps(column, array), pa.float64(), first)
         if column.kind == "number"
         else _look_up(column, array, first)
         for column, array in zip(columns, arrays, strict=True)
@@ -71,6 +72,18 @@ def _encode_table(columns: Sequence[Column], arrays: Sequence[Any], first: int) 
         for place, values in enumerate(numbers):
             result[:, place] = values
     return result
+
+
+def _fill_gaps(column: Column, array: Any) -> Any:
+    """A column of numbers with the contract's `missing` in place of NULL, NaN and the empty text; without one as it is."""
+    if column.missing is None:
+        return array
+    if is_text := pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        array = pc.utf8_trim_whitespace(array.cast(pa.string()))
+        array = pc.if_else(pc.equal(array, ""), None, array)
+    else:
+        array = without_nan(array.cast(pa.float64()))
+    return array.fill_null(repr(column.missing) if is_text else column.missing)
 
 
 def _read_numbers(name: str, array: Any, kind: Any, first: int) -> Array:
@@ -97,9 +110,11 @@ def _first_unfit(array: Any, kind: Any) -> tuple[int, str]:
 
 
 def _look_up(column: Column, array: Any, first: int) -> Array:
-    if column.unknown is None:
-        refuse_null(column.name, array, first)
-    texts = array if pa.types.is_string(array.type) else array.cast(pa.string())
+    texts = without_nan(array).cast(pa.string())
+    if "" in column.values:  # what is missing is a category of its own: the contract's empty text
+        texts = texts.fill_null("")
+    elif column.unknown is None:
+        refuse_null(column.name, texts, first)
     places = pc.index_in(texts, value_set=pa.array(column.values, pa.string()))
     if places.null_count and column.unknown is None:
         place = pc.index(pc.is_null(places), True).as_py()
