@@ -32,7 +32,9 @@ def encode_rows(inputs: Sequence[InputColumns], rows: Any, first: int) -> Batch:
     encoded = {}
     for columns in inputs:
         arrays = [rows.column(name) for name in columns.names]
-        encoded[columns.item.name] = _encode_input(columns, arrays, first)
+        values = _encode_input(columns, arrays, first)
+        # The contract's steps give float32; a model's pixels or places of categories may be whole numbers.
+        encoded[columns.item.name] = values.astype(columns.item.tensor.dtype, copy=False)
     return encoded
 
 
@@ -56,7 +58,7 @@ def _encode_input(columns: InputColumns, arrays: Sequence[Any], first: int) -> A
     if affine := item.step(Affine):
         values = scale_values(affine, values)
     _check_finite(values, columns.names, first)
-    return values.astype(item.tensor.dtype, copy=False)  # a table's places of categories may be whole numbers
+    return values
 
 
 def _encode_table(columns: Sequence[Column], arrays: Sequence[Any], first: int) -> Array:

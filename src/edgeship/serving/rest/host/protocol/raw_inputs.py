@@ -39,7 +39,7 @@ def is_raw(tensor: InferInput) -> bool:
 
 
 def read_raw(tensor: InferInput, item: ContractInput | None) -> Array:
-    """The model's input, float32 (n, ...), for raw samples. Raises InputError for what the contract does not take."""
+    """The model's input (n, ...) for raw samples. Raises InputError for what the contract does not take."""
     where = f"input '{tensor.name}'"
     if item is None or item.kind == "tensor":
         raise InputError(f"{where}: its contract says no preprocessing; send the numbers that the model takes")
@@ -48,7 +48,8 @@ def read_raw(tensor: InferInput, item: ContractInput | None) -> Array:
         raise InputError(f"{where}: no sample")
     if len(samples) > MOST_SAMPLES:
         raise InputError(f"{where}: {len(samples)} raw samples, at most {MOST_SAMPLES} are taken")
-    return np.concatenate([preprocess_input(item, raw, orientation) for raw, orientation in samples])
+    values = np.concatenate([preprocess_input(item, raw, orientation) for raw, orientation in samples])
+    return values.astype(item.tensor.dtype)  # the places of categories may be whole numbers
 
 
 def _samples(tensor: InferInput, item: ContractInput, where: str) -> Sequence[tuple[Any, int]]:
