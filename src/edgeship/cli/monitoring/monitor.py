@@ -10,6 +10,7 @@ from edgeship.cli.command_group import CommandGroup
 SUMMARIES = {
     "collect": "Run the server that clients send their reports to.",
     "ingest": "Bring reports from files into the inbox.",
+    "drift": "Compare a week of reports with the field's first weeks.",
     "export": "Write the inbox's reports as Parquet or for OpenTelemetry.",
 }
 
@@ -22,4 +23,5 @@ def monitor() -> None:
     Examples:
       edgeship monitor collect --store inbox --bundle bundle --port 8090
       edgeship monitor ingest reports/ --store inbox --bundle bundle
+      edgeship monitor drift --store inbox --page drift.html
     """

@@ -1,0 +1,72 @@
+"""Drift: whether what clients report of a week has moved, and whether that costs accuracy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeship.api.bundles import AnyPath, open_bundle
+from edgeship.api.files import check_outside_of_bundles
+from edgeship.errors import InputError
+
+if TYPE_CHECKING:
+    from edgeship.monitoring.drift.results import DriftResult
+    from edgeship.monitoring.drift.tables import Section
+
+
+def judge_drift(
+    store: AnyPath,
+    *,
+    bundle: AnyPath | None = None,
+    window: str | None = None,
+    tolerance: float = 1.0,
+    now: datetime | None = None,
+    page: AnyPath | None = None,
+) -> DriftResult:
+    """The verdict on a week of an inbox beside the field's own first four, of one bundle's reports.
+
+    `bundle`: whose (default: the one with the most reports in that week). `window`: as 2026-W48 (default: the newest that is
+    closed at `now`). `tolerance`: points of accuracy that may be lost without an alarm. `page`: an .html or .md to write.
+
+    Raises InputError where there are no such reports.
+    """
+    from edgeship.monitoring.drift.field import Question, judge_field
+    from edgeship.monitoring.drift.page import check_page, show_drift, write_page
+    from edgeship.monitoring.inbox.inbox import Inbox
+    from edgeship.monitoring.inbox.place import parse_store
+
+    if not 0 < tolerance < 100:
+        raise InputError(f"tolerance: points of accuracy, above 0 and below 100, not {tolerance:g}")
+    if page is not None:
+        check_page(Path(page))
+        check_outside_of_bundles(Path(page))
+    digest, labels = (None, ()) if bundle is None else _read_bundle(bundle)
+    question = Question(tolerance / 100, now or datetime.now(UTC), digest, window, labels)
+    with Inbox(parse_store(str(store))) as inbox:
+        result = judge_field(inbox, question)
+    if page is not None:
+        write_page(show_drift(result), Path(page))
+    return result
+
+
+def describe_drift(result: DriftResult) -> tuple[Section, ...]:
+    """A result as tables for people."""
+    from edgeship.monitoring.drift import tables
+
+    return tables.describe_drift(result)
+
+
+def _read_bundle(bundle: AnyPath) -> tuple[str, tuple[str, ...]]:
+    """The sha256 of a bundle's profile, and the labels of its first output that has some."""
+    from edgeship.deploy.contract.contract import read_contract
+    from edgeship.monitoring.profile.profile import FILE
+    from edgeship.storage import digest
+    from edgeship.untrusted import printable
+
+    root = open_bundle(bundle).root
+    if not (root / FILE).is_file():
+        raise InputError(f"{printable(bundle)}: has no {FILE}, by which clients count; ship it with evaluation data")
+    contract = read_contract(root)
+    outputs = contract.outputs if contract else ()
+    return digest.of_path(root / FILE), next((item.labels for item in outputs if item.labels), ())
