@@ -21,7 +21,6 @@ Array = np.ndarray[Any, Any]
 SHIRT, T_SHIRT = 6, 0
 EXPOSURES = {"brightness x0.9": 0.25, "clean": 0.5, "brightness x1.15": 0.25}  # users' own light, without any drift
 TIERS = {"low": 0.15, "mid": 0.6, "high": 0.25}
-FEEDBACK = 0.1  # of inferences that users tell about
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.drift.installs import Installs
+from edgeship.monitoring.drift.installs import ACCEPTED, CORRECTED, Installs
 from edgeship.monitoring.drift.layout import Histogram, Layout
 
 Array = np.ndarray[Any, Any]
@@ -15,6 +15,7 @@ SEED = 20261129
 DRAWS, MORE_DRAWS = 499, 4999  # permutations; more where the first ones do not settle it
 UNSETTLED = 0.05  # p up to which they do not
 MOST_INSTALLS = 20_000  # of either side that are tested, drawn at random: more find what is of no use
+OUTCOMES = (f"outcome {CORRECTED}", f"outcome {ACCEPTED}")
 INFERENCES = "inferences"  # the second bin of an event's histogram
 BLOCK = 1 << 23  # numbers of permutations at once
 
@@ -37,10 +38,10 @@ class Move:
 def find_moves(before: Installs, now: Installs, layout: Layout, draws: int = MORE_DRAWS) -> tuple[Move, ...]:
     """All histograms that have counts, the surest first; the smallest p is that of the test of all together.
 
-    The statistic of a histogram is Pearson's chi-square of the two samples' counts, less its mean and over its deviation under
-    permutations of whole installations (users differ, so that counts are no independent draws); what is tested is the largest
-    (Westfall and Young 1993, single step): exact where installations of both are exchangeable. `draws`: of permutations, where
-    the first 499 give a p of at most 5 %.
+    The statistic of a histogram is the cube root of Pearson's chi-square of the two samples' counts, near normal whatever the
+    number of bins (Wilson and Hilferty 1931), less its mean and over its deviation under permutations of whole installations:
+    users differ, so that counts are no independent draws. What is tested is the largest (Westfall and Young 1993, single step):
+    exact where installations of both are exchangeable. `draws`: of permutations, where the first 499 give a p of at most 5 %.
     """
     names, sides = _event_histograms(before, now, layout.width)
     histograms = [*layout.histograms, *names]
@@ -66,14 +67,29 @@ def find_moves(before: Installs, now: Installs, layout: Layout, draws: int = MOR
 
 def _event_histograms(before: Installs, now: Installs, width: int) -> tuple[list[Histogram], tuple[Array, Array]]:
     """Errors, fallbacks, switches and outcomes as histograms of two bins, behind the columns (N, width) of both sides."""
-    names = {*before.events, *now.events}
-    kept = sorted(name for name in names if before.event(name).any() or now.event(name).any())
+    pairs = {name: (name, "") for name in {*before.events, *now.events}}
+    if all(side.event(name).any() for side in (before, now) for name in OUTCOMES):
+        pairs["corrected of outcomes"] = OUTCOMES
+    kept = {
+        name: pairs[name]
+        for name in sorted(pairs)
+        if before.event(pairs[name][0]).any() or now.event(pairs[name][0]).any()
+    }
     added = [
-        Histogram(name, width + 2 * number, width + 2 * number + 2, (name, INFERENCES))
-        for number, name in enumerate(kept)
+        Histogram(name, width + 2 * number, width + 2 * number + 2, (name, other or INFERENCES))
+        for number, (name, (_, other)) in enumerate(kept.items())
     ]
     first, second = (
-        np.column_stack([side.counts, *(part for name in kept for part in (side.event(name), side.inferences))])
+        np.column_stack(
+            [
+                side.counts,
+                *(
+                    part
+                    for name, other in kept.values()
+                    for part in (side.event(name), side.event(other) if other else side.inferences)
+                ),
+            ]
+        )
         for side in (before, now)
     )
     return added, (first, second)
@@ -95,7 +111,7 @@ def _p_values(rows: Array, observed: Array, starts: Array, draws: int, rng: np.r
         labels = np.zeros((number, count), dtype=np.float32)
         np.put_along_axis(labels, order, 1.0, axis=1)
         found.append(_chi_squares(labels @ rows, total, starts))
-    values = np.concatenate(found)
+    values = np.cbrt(np.concatenate(found))
     spread = values.std(axis=0)
     scores = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     largest = scores.max(axis=1)
@@ -119,9 +135,10 @@ def _chi_squares(sums: Array, total: Array, starts: Array) -> Array:
 
 def _describe(item: Histogram, p: float, before: Array, now: Array) -> Move:
     first, second = before[item.start : item.stop], now[item.start : item.stop]
-    if item.bins[1:] == (INFERENCES,):
-        rates = [float(counts[0] / max(counts[1], 1.0)) for counts in (first, second)]
-        return Move(item.name, p, abs(rates[1] - rates[0]), "of inferences", rates[0], rates[1])
+    if item.bins[-1] in (INFERENCES, OUTCOMES[1]):
+        of_all = item.bins[-1] == INFERENCES
+        rates = [float(counts[0] / max(counts[1] + (not of_all) * counts[0], 1.0)) for counts in (first, second)]
+        return Move(item.name, p, abs(rates[1] - rates[0]), "all" if of_all else "told", rates[0], rates[1])
     first, second = _shares(first), _shares(second)
     largest = int(np.abs(second - first).argmax())
     distance = float(np.abs(second - first).sum() / 2)
