@@ -11,6 +11,7 @@ from edgeship.api.files import check_outside_of_bundles
 from edgeship.errors import InputError
 
 if TYPE_CHECKING:
+    from edgeship.monitoring.drift.audit import AuditResult, DrawnAudit
     from edgeship.monitoring.drift.results import DriftResult
     from edgeship.monitoring.drift.tables import Section
 
@@ -55,6 +56,44 @@ def describe_drift(result: DriftResult) -> tuple[Section, ...]:
     from edgeship.monitoring.drift import tables
 
     return tables.describe_drift(result)
+
+
+def draw_audit(samples: AnyPath, out: AnyPath, *, count: int = 400, seed: int | None = None) -> DrawnAudit:
+    """Draw rows of a CSV of samples (`predicted`, perhaps `user`) at random into another one, with a column `label` to fill in.
+
+    Of each user at most one. Raises InputError where `out` is there, or there are fewer rows.
+    """
+    from secrets import randbits
+
+    from edgeship.monitoring.drift import audit
+
+    check_outside_of_bundles(Path(out))
+    return audit.draw_audit(Path(samples), Path(out), count, randbits(64) if seed is None else seed)
+
+
+def judge_audit(
+    labelled: AnyPath, *, bundle: AnyPath | None = None, artifact: str = "tflite/int8", tolerance: float = 1.0
+) -> AuditResult:
+    """How right a model is by the labels of an audit, beside the server model (column `server`) and a bundle's evaluation data.
+
+    `tolerance`: points that may be lost. Raises InputError without labels, and for an artifact that has no accuracy there.
+    """
+    from edgeship.errors import unknown_name_error
+    from edgeship.monitoring.drift import audit
+    from edgeship.monitoring.drift.accuracy import calibrate
+    from edgeship.monitoring.profile.profile import read_profile
+
+    if not 0 < tolerance < 100:
+        raise InputError(f"tolerance: points of accuracy, above 0 and below 100, not {tolerance:g}")
+    lab, labels = None, tuple[str, ...]()
+    if bundle is not None:
+        _, labels = _read_bundle(bundle)
+        profile = read_profile(open_bundle(bundle).root)
+        measured = calibrate(profile).lab if profile else {}
+        if profile is None or artifact not in measured:
+            raise unknown_name_error("artifact", artifact, measured)
+        lab = measured[artifact], profile.samples
+    return audit.judge_audit(Path(labelled), tolerance / 100, lab, labels)
 
 
 def _read_bundle(bundle: AnyPath) -> tuple[str, tuple[str, ...]]:
