@@ -225,7 +225,8 @@ def test_statistics_of_numbers_whose_squares_are_beyond_floats(tmp_path):
         summary.add(np.array([value]))
     result = summary.describe()
     assert result is not None
-    assert (result.minimum, result.mean, result.deviation) == (-3e300, pytest.approx(-7.5e299), math.inf)
+    assert (result.minimum, result.deviation) == (-3e300, math.inf)
+    assert result.mean == pytest.approx(-7.5e299)
 
 
 def test_without_pyarrow_a_sentence_says_what_installs_it(tmp_path, monkeypatch):
