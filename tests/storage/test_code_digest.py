@@ -36,6 +36,11 @@ ENTRIES = {
     "size": ("edgeship.benchmarks.measure.size",),
     **dict.fromkeys(("contract", "contract-lines"), ("edgeship.deploy.contract.build",)),
     "raw-goldens": ("edgeship.deploy.contract.describe", "edgeship.deploy.contract.raw_goldens"),
+    "profile": (
+        "edgeship.benchmarks.compare.accuracy",
+        "edgeship.monitoring.profile.build",
+        "edgeship.monitoring.profile.profile",
+    ),
     "server-figures": ("edgeship.benchmarks.compare.accuracy",),
     "between-formats": ("edgeship.benchmarks.compare.parity",),
     "constant-answers": ("edgeship.benchmarks.compare.constant_answers",),

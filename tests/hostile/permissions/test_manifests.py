@@ -209,7 +209,9 @@ def test_a_page_takes_no_samples_that_only_a_manifest_names(private, name, monke
     source, samples_written = str(stranger.folder / name), []
     bundle = stranger.bundle(data={"evaluation": source})
     monkeypatch.setattr(site, "built_page", lambda: None)
-    monkeypatch.setattr(site, "write_site", lambda opened, out, built, samples: samples_written.append(samples))
+    monkeypatch.setattr(
+        site, "write_site", lambda opened, out, built, samples, reports: samples_written.append(samples)
+    )
     output = CliRunner().invoke(command, [str(bundle), "--out", str(stranger.folder / "site")]).output
     assert samples_written == [source if name == "data.npz" else None]
     assert ("no samples: " in output) == (name == "private.npz")

@@ -40,8 +40,7 @@ public struct PictureSteps {
   let swap: Bool
 }
 
-/// A column of a table: a category with these values, `unknown` for any other (-1: refused), or without any a number, with
-/// `missing` for no text.
+/// A column: a category of these values, `unknown` for others (-1: refused), or without any a number, `missing` for no text.
 public struct Column {
   let values: [String]
   let unknown: Int
@@ -55,10 +54,8 @@ public struct Input {
   public let edge: Edge
   let channels: Int
   var picture: PictureSteps? = nil
-  var mono = false
-  var rate = 0
-  var multiply: [Float] = []
-  var add: [Float] = []
+  var mono = false, rate = 0
+  var multiply: [Float] = [], add: [Float] = []
   var columns: [Column] = []
 }
 
