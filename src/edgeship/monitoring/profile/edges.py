@@ -46,7 +46,7 @@ def quantile_edges(values: Array, bins: int) -> tuple[float, ...]:
 def count_values(values: Array, edges: tuple[float, ...]) -> tuple[int, ...]:
     """How many of some values (n,) fall between the edges; the last bin is of NaN."""
     found = np.ascontiguousarray(values, np.float64)
-    nan = int(np.count_nonzero(np.isnan(found)))
-    # By the few edges, not by value: a tenth of the time of a search.
-    above = [len(found) - nan, *(int(np.count_nonzero(found >= edge)) for edge in edges), 0]
-    return (*(before - after for before, after in pairwise(above)), nan)
+    # By the few edges, not by value: a tenth of the time of a search. NaN is above none.
+    above = found >= np.array([-np.inf, *edges])[:, None]
+    counts = [*(int(np.count_nonzero(row)) for row in above), 0]
+    return (*(before - after for before, after in pairwise(counts)), len(found) - counts[0])
