@@ -119,6 +119,34 @@ def test_samples_and_groups_in_two_splits(tmp_path):
     assert shared.examples[0] == "row 572 = row 2"
 
 
+def test_groups_that_float64_cannot_tell_apart(tmp_path):
+    """Numbers of customers as services give them out: 64 bits, one after the other."""
+    table = draw.draw_numbers(np.random.default_rng(2))
+    table["customer"] = [2**62 + row // 3 for row in range(draw.ROWS)]
+    first = draw.write_csv(tmp_path / "a.csv", draw.take_rows(table, list(range(600))))
+    apart = draw.write_csv(tmp_path / "b.csv", draw.take_rows(table, list(range(600, 900))))
+    joined = draw.write_csv(tmp_path / "c.csv", draw.take_rows(table, list(range(570, 900))))
+    assert check_table(first, "y", apart, "customer")[0].findings == ()
+    _, groups = check_table(first, "y", joined, "customer")[0].findings
+    assert groups.text.startswith("10 of 110 groups") and groups.examples[0] == str(2**62 + 190)
+
+
+def test_rows_without_a_number_do_not_explain_copies(tmp_path):
+    """Where both rows lack the one number, and the rest is of few values, they differ in the other number alone."""
+    rng = np.random.default_rng(0)
+    table = {
+        "a": list(rng.normal(size=300).round(4)),
+        "b": ["" if rng.random() < 0.1 else round(rng.normal(), 4) for _ in range(300)],
+        "colour": list(rng.choice(["red", "green", "blue"], 300)),
+        "y": list(rng.integers(0, 2, 300)),
+    }
+    path = draw.write_csv(tmp_path / "a.csv", table)
+    (tmp_path / "b").mkdir()
+    same = draw.write_csv(tmp_path / "b" / "b.csv", table)
+    (shared,) = check_table(path, "y", same, None)[0].findings
+    assert shared.check == "shared" and shared.text.startswith("300 of 300 samples")
+
+
 def test_chance_explains_equal_rows_of_few_values_only():
     codes = np.random.default_rng(3).integers(0, 4, (400, 4)).astype(np.uint64)
     assert duplicates.chance_explains(duplicates.combine_columns(codes))

@@ -148,10 +148,15 @@ class _Column:
         if self.values is None:
             return {}, None
         if kind == "number":
-            return {}, len({float(value) for value in self.values})
+            return {}, len({_number_of(value) for value in self.values})
         counts = self.values
         if kind == "boolean":
             counts = Counter()
             for value, count in self.values.items():
                 counts["true" if value.lower() in TRUE else "false"] += count
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), len(counts)
+
+
+def _number_of(text: str) -> float:
+    """The number of a text; whole ones of any size are not rounded."""
+    return int(text) if text.isdecimal() else float(text)

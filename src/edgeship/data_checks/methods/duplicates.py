@@ -1,7 +1,7 @@
 """Samples that are there more than once, within a split and across two.
 
-Tables of few values hold equal rows by chance. Where they do, far more rows differ in a single column: copies have no such
-neighbours. So equal rows count as copies only where there are hardly any.
+Tables of few values hold equal rows by chance. Where they do, many rows differ in a single column of few values: copies have no
+such neighbours. So equal rows count as copies only where there are hardly any.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import numpy as np
 from edgeship.data_checks.methods.features import Array
 from edgeship.light_dataclass import dataclass
 
-BY_CHANCE = (
-    0.05  # pairs of rows that differ in one column, for each pair of equal rows, from which chance explains these
-)
+BY_CHANCE = 0.05  # equal pairs that chance makes, for each one that is there, from which it explains these
 EXAMPLES = 20
 GAP = np.uint64(0x9E3779B97F4A7C15)  # of a missing value
 
@@ -70,8 +68,17 @@ def chance_explains(columns: Array) -> bool:
     with np.errstate(over="ignore"):
         rows = columns.sum(axis=1, dtype=np.uint64)
         equal = count_pairs(rows)
-        neighbours = sum(count_pairs(rows - column) - equal for column in columns.T)
-    return neighbours > 0 and neighbours >= BY_CHANCE * equal
+        expected = sum(_expect_equal(rows - column, column, equal) for column in columns.T)
+    return expected > 0 and expected >= BY_CHANCE * equal
+
+
+def _expect_equal(others: Array, column: Array, equal: int) -> float:
+    """Equal pairs that chance makes of those that differ in a column alone: as often as any two rows are equal in it.
+
+    Rows without a number may differ in nothing but a second one; that the two rarely meet tells that equal rows are copies.
+    """
+    pairs, same = len(column) * (len(column) - 1) // 2, count_pairs(column)
+    return (count_pairs(others) - equal) * same / (pairs - same) if same < pairs else 0.0
 
 
 def find_copies(hashes: Array, columns: Array | None = None) -> Copies:

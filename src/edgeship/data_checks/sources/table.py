@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,10 @@ def check_table(
             raise InputError(f"{quote(group)} cannot be both the label and the group")
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
-    scan = scan_table(path, schema, schema.rows, _counted(label, group, task))
-    split = build_split(path, schema, scan, label, group, task)
-    other = _read_evaluation(evaluation, schema, label, group, task) if evaluation else None
+    spelled = _as_spelled(schema, group)
+    scan = scan_table(path, spelled, schema.rows, _counted(label, group, task))
+    split = build_split(path, spelled, scan, label, group, task)
+    other = _read_evaluation(evaluation, spelled, label, group, task) if evaluation else None
     result = check_splits(split, other, group or "")
     columns = tuple(_describe(column, scan, schema.rows) for column in schema.columns)
     findings = [finding for column in schema.columns for finding in _judge_column(column, scan, schema.rows)]
@@ -65,6 +67,17 @@ def check_table(
         rows=_sample_rows(scan),
     )
     return report, schema
+
+
+def _as_spelled(schema: TableSchema, group: str | None) -> TableSchema:
+    """The schema with the group as it is written, as in training: float64 takes numbers beyond 2**53 for one another."""
+    columns = (
+        replace(column, kind="category", statistics=None)
+        if column.name == group and column.kind in ("number", "date")
+        else column
+        for column in schema.columns
+    )
+    return replace(schema, columns=tuple(columns))
 
 
 def _counted(label: str | None, group: str | None, task: str) -> list[str]:
