@@ -193,6 +193,9 @@ def test_arrays_are_taken_as_they_are(tmp_path: Path) -> None:
         ({"x": np.full((9, 2), np.nan), "y": np.arange(9)}, "NaN or infinity; fill it in"),
         ({"x": np.zeros((9, 2)), "y": np.full(9, np.nan)}, "y holds NaN"),
         ({"x": np.zeros((9, 2)), "y": np.arange(9) - 1}, "y runs from -1 to 7"),
+        ({"x": np.zeros((9, 2)), "y": np.arange(9) * 10**15}, "y runs from 0 to 8000000000000000 in 9 samples"),
+        ({"x": np.full((9, 2), 1e39), "y": np.arange(9) % 2}, "holds NaN or infinity"),
+        ({"x": np.zeros((9, 2)), "y": np.arange(9) * 1e39}, "y holds NaN or infinity"),
         ({"x": np.zeros(9), "y": np.arange(9)}, "it takes numbers as"),
     ],
 )

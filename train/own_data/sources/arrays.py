@@ -41,7 +41,7 @@ def read_npz(path: Path) -> OwnData:
         with np.errstate(over="ignore"):
             inputs = inputs.astype(np.float32)
     if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
-        raise InputError(f"{where}: '{printable(names[0])}' holds NaN or infinity, as float32; fill it in first")
+        raise InputError(f"{where}: '{printable(names[0])}' holds NaN or infinity; fill it in first (float32 ends at 3.4e38)")
     return OwnData(
         kind="arrays",
         name=path.name,
@@ -65,10 +65,15 @@ def _read_labels(path: Path, values: Array) -> tuple[Target, Array]:
         with np.errstate(over="ignore"):
             numbers: Array = flat.astype(np.float32)
         if not np.isfinite(numbers).all():
-            raise InputError(f"{where}: y holds NaN or infinity, as float32; leave these samples out")
+            raise InputError(f"{where}: y holds NaN or infinity; leave these samples out (float32 ends at 3.4e38)")
         return Target("y"), numbers
     found = flat.astype(np.int64)
     count = int(found.max()) + 1
+    if count > len(found):  # said before a name is made for each
+        raise InputError(
+            f"{where}: y runs from {found.min()} to {found.max()} in {len(found):,} samples; classes are numbered from 0 on, "
+            "and values that are no classes are float32"
+        )
     names = (
         tuple(read_labels(path.parent / LABELS)) if (path.parent / LABELS).is_file() else tuple(map(str, range(count)))
     )
