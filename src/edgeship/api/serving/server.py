@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeship.api.files import check_outside_of_bundles
 from edgeship.errors import InputError
 from edgeship.notices import set_visibility
 
@@ -62,6 +63,8 @@ def open_server(
         host, port, grpc_port, _read_keys(api_key_file), batch, batch_wait_ms, int(max_body_mb * (1 << 20)), timeout_s,
         cache, threads, os.path.abspath(jobs) if jobs is not None else "", tuple(callback_hosts),
     )  # fmt: skip
+    if jobs is not None:
+        check_outside_of_bundles(Path(jobs))
     texts = [os.fspath(item) for item in bundles]
 
     class _Server(Server):
