@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeship.api.files import Data, MemoryFiles, Model, list_names, optional_path, write_result
+from edgeship.api.files import (
+    Data,
+    MemoryFiles,
+    Model,
+    check_outside_of_bundles,
+    list_names,
+    optional_path,
+    write_result,
+)
 from edgeship.api.results import InitializedConfig, OptimizedModel, TrainedModel
 from edgeship.notices import set_visibility
 
@@ -36,6 +44,7 @@ def train_model(
     from edgeship.train import launch
 
     folder = Path("runs") / task if out is None else Path(out)
+    check_outside_of_bundles(folder / "server.keras")
     with set_visibility(progress):
         card = launch.train(task, folder, data_dir=optional_path(data_dir), seed=seed, epochs=epochs)
     return TrainedModel(folder / "server.keras", card)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgeship.api.own_data.training import train_on_data
+from edgeship.bundle.bundle import SCHEMA_MARK
 from edgeship.errors import InputError
 from edgeship.train.own_data import protocol
 from edgeship.train.own_data.samples import OwnData
@@ -203,6 +205,16 @@ def test_arrays_that_cannot_be_used_are_refused(arrays: Any, why: str, tmp_path:
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(InputError, match=why):
         read(tmp_path / "d.npz")
+
+
+def test_results_do_not_go_into_a_bundle(tmp_path: Path) -> None:
+    """Its manifest lists every file: no command would take it any more."""
+    (tmp_path / "t.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "manifest.json").write_bytes(b"{" + SCHEMA_MARK + b": 1}")
+    for out in ("bundle", "bundle/run"):
+        with pytest.raises(InputError, match="lies in the bundle"):
+            train_on_data(tmp_path / "t.csv", tmp_path / out, label="y")
 
 
 def test_what_no_reader_takes_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from edgeship.api.files import check_outside_of_bundles
 from edgeship.api.results import OwnDataModel
 from edgeship.notices import set_visibility
 
@@ -35,6 +36,7 @@ def train_on_data(
     from edgeship.train.own_data import launch, page
     from edgeship.train.own_data.sources.source import Source
 
+    check_outside_of_bundles(Path(out) / "server.keras")
     source = Source(Path(data), label, group, time, window)
     with set_visibility(progress):
         card = launch.train(source, Path(out), seed=seed, epochs=epochs)
