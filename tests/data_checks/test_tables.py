@@ -183,6 +183,7 @@ def test_command(tmp_path, monkeypatch):
     ("text", "options", "sentence"),
     [
         ("a,y\n1,x\n2,x\n3,x\n", {}, r"label 'y': one class only, 'x'"),
+        ("a,y\n" + "".join(f"{i},3.5\n" for i in range(30)), {}, r"label 'y': the same in all rows"),
         ("a,y\n1,x\n2,\n3,z\n4,x\n5,z\n", {}, r"label 'y': 1 of 5 rows have none"),
         ("a,y\n" + "".join(f"{i},{i}.5\n" for i in range(30)) + "1,\n", {}, r"label 'y': 1 rows have none"),
         ("a,y\n1,\n2,\n3,\n4,\n5,\n", {}, r"label 'y': every value is missing"),

@@ -148,6 +148,8 @@ def _read_labels(path: Path, column: ColumnSchema, scan: TableScan, task: str) -
             raise InputError(
                 f"{where}: {count:,} rows have none, or infinity; remove them, nothing is learned from them"
             )
+        if column.distinct == 1:
+            raise InputError(f"{where}: the same in all rows; there is nothing to predict")
         return np.asarray(values), {}
     counts = dict(sorted(scan.values[column.name].items(), key=lambda item: (-item[1], item[0])))
     missing = scan.rows - sum(counts.values())
