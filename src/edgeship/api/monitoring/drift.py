@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from edgeship.errors import InputError
 
 if TYPE_CHECKING:
     from edgeship.monitoring.drift.audit import AuditResult, DrawnAudit
+    from edgeship.monitoring.drift.field_report import FieldReport
     from edgeship.monitoring.drift.results import DriftResult
     from edgeship.monitoring.drift.tables import Section
 
@@ -56,6 +58,46 @@ def describe_drift(result: DriftResult) -> tuple[Section, ...]:
     from edgeship.monitoring.drift import tables
 
     return tables.describe_drift(result)
+
+
+def report_field(
+    store: AnyPath,
+    *,
+    bundles: Sequence[AnyPath] = (),
+    channel: AnyPath | None = None,
+    registry: str | None = None,
+    page: AnyPath | None = None,
+) -> FieldReport:
+    """What the newest 13 weeks of an inbox tell of each version: use, estimated accuracy, latency, errors, outcomes.
+
+    `bundles`, `channel`, `registry` tell the versions' names, and the latency of the lab. `page`: an .html or .md to write.
+    Raises InputError where there are no reports.
+    """
+    from edgeship.monitoring.drift import field_report
+    from edgeship.monitoring.drift.field_page import show_field
+    from edgeship.monitoring.drift.page import check_page, write_page
+    from edgeship.monitoring.drift.versions import find_versions
+    from edgeship.monitoring.inbox.bundles import BundleSources
+    from edgeship.monitoring.inbox.inbox import Inbox
+    from edgeship.monitoring.inbox.place import parse_store
+
+    if page is not None:
+        check_page(Path(page))
+        check_outside_of_bundles(Path(page))
+    sources = BundleSources(tuple(map(Path, bundles)), None if channel is None else Path(channel), registry)
+    known = find_versions(sources)
+    with Inbox(parse_store(str(store))) as inbox:
+        result = field_report.report_field(inbox, known)
+    if page is not None:
+        write_page(show_field(result), Path(page))
+    return result
+
+
+def describe_field(result: FieldReport) -> tuple[Section, ...]:
+    """A field's report as tables for people."""
+    from edgeship.monitoring.drift import field_page
+
+    return field_page.describe_field(result)
 
 
 def draw_audit(samples: AnyPath, out: AnyPath, *, count: int = 400, seed: int | None = None) -> DrawnAudit:

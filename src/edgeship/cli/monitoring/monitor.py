@@ -11,6 +11,7 @@ SUMMARIES = {
     "collect": "Run the server that clients send their reports to.",
     "ingest": "Bring reports from files into the inbox.",
     "drift": "Compare a week of reports with the field's first weeks.",
+    "report": "Show versions, use, accuracy, latency and errors on one page.",
     "audit": "Compare the model with labels of a random sample.",
     "export": "Write the inbox's reports as Parquet or for OpenTelemetry.",
 }

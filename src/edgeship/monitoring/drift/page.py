@@ -95,12 +95,13 @@ def draw_moves(result: DriftResult) -> str:
     moves = result.judgement.histograms[:MOST_BARS][::-1] if result.judgement else ()
     picture, axes = new_picture(0.8 + 0.25 * len(moves))
     colours = [ORANGE if move.p <= MOVED else GREY for move in moves]
-    axes.barh([_shorten(move.name) for move in moves], [100 * move.distance for move in moves], color=colours)
+    axes.barh([shorten(move.name) for move in moves], [100 * move.distance for move in moves], color=colours)
     axes.set(xlabel="counts in other bins than in the baseline, %; in colour: surely moved")
     return to_svg(picture)
 
 
-def _shorten(name: str) -> str:
+def shorten(name: str) -> str:
+    """A foreign name for a picture."""
     text = printable(name).replace("$", "")  # which would begin a formula
     return text if len(text) <= 40 else text[:39] + "…"
 
