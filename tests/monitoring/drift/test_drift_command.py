@@ -80,6 +80,13 @@ def test_the_first_weeks_have_no_verdict_but_the_lab_beside_them(store):
     assert result["launch"]["lab"] == pytest.approx(result["launch"]["estimate"], abs=0.05)
 
 
+def test_a_field_far_from_the_lab_is_noticed_at_the_launch(field, tmp_path):
+    folder = fill_inbox(field, tmp_path, {0: make_reports(field, 0, 80, noise=6)})
+    code, result = judge(folder, 0, "--fail-on", "notice")
+    assert (code, result["verdict"], result["judgement"]) == (1, "NOTICE", None)
+    assert "measured in the lab" in result["reasons"][0]
+
+
 def test_few_reports_say_how_many_more(store):
     _, result = judge(store, 8)
     assert result["verdict"] == "INCONCLUSIVE"

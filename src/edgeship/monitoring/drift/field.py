@@ -13,14 +13,14 @@ import numpy as np
 from edgeship.benchmarks.compare.statistics import Z95
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.drift.accuracy import LEAST, Calibration, calibrate, find_rate
+from edgeship.monitoring.drift.accuracy import LEAST, LEVEL, Calibration, Rate, calibrate, find_drop, find_rate
 from edgeship.monitoring.drift.installs import Installs, cap_installs, find_cap, gather_installs, merge_installs
 from edgeship.monitoring.drift.judge import judge_week
 from edgeship.monitoring.drift.layout import Layout, make_layout
-from edgeship.monitoring.drift.results import DriftResult, Judgement, LaunchCheck, WeekSummary
+from edgeship.monitoring.drift.results import DriftResult, DriftVerdict, Judgement, LaunchCheck, WeekSummary
+from edgeship.monitoring.drift.tables import percent
 from edgeship.monitoring.inbox.arrival import closes_at
 from edgeship.monitoring.inbox.inbox import Inbox, StoredReport
-from edgeship.monitoring.profile.profile import Profile
 from edgeship.monitoring.reports.windows import first_day
 
 Array = np.ndarray[Any, Any]
@@ -67,14 +67,16 @@ def judge_field(inbox: Inbox, question: Question) -> DriftResult:
         weeks.append(week)
     now = weeks[-1].installs
     merged = merge_installs([week.installs for week in base or weeks[-1:]])
-    judgement = None
+    launch = _compare_with_lab(layout, calibration, base or weeks[-1:], merged, question.tolerance)
+    verdict, reasons, judgement = *_judge_launch(len(base), launch), None
     if len(base) == BASELINE_WEEKS:
         judgement = judge_week(merged, now, layout, tolerance=question.tolerance, estimates=bool(calibration.output))
+        verdict, reasons = judgement.verdict, judgement.reasons
     closed = closes_at(window) <= question.now
     roles = {week.window: "baseline" for week in base} | {window: "judged"}
     return DriftResult(
-        verdict=judgement.verdict if judgement else "INCONCLUSIVE",
-        reasons=judgement.reasons if judgement else (_describe_start(len(base)),),
+        verdict=verdict,
+        reasons=reasons,
         notes=tuple(_describe_limits(weeks[-1], question, calibration, judgement, closed, others)),
         profile=digest,
         window=window,
@@ -82,7 +84,7 @@ def judge_field(inbox: Inbox, question: Question) -> DriftResult:
         tolerance=question.tolerance,
         baseline=tuple(week.window for week in base),
         weeks=tuple(_summarize(week, roles, calibration, find_cap(merged)) for week in weeks),
-        launch=_compare_with_lab(profile, layout, calibration, base or weeks[-1:], merged),
+        launch=launch,
         judgement=judgement,
     )
 
@@ -126,11 +128,17 @@ def _read_week(inbox: Inbox, window: str, digest: str, layout: Layout, calibrati
     return _Week(window, installs, late)
 
 
-def _describe_start(weeks: int) -> str:
-    return (
+def _judge_launch(weeks: int, launch: LaunchCheck | None) -> tuple[DriftVerdict, tuple[str, ...]]:
+    """What is said before there is a baseline."""
+    start = (
         f"the baseline is the field's own first {BASELINE_WEEKS} weeks of at least {LEAST} installations each, before the one "
         f"that is judged; there {'is' if weeks == 1 else 'are'} {weeks}"
     )
+    drop = launch.drop if launch else None
+    if drop is None or drop.p > LEVEL:
+        return "INCONCLUSIVE", (start,)
+    found = f"{percent(drop.now)} estimated in the field, {percent(drop.before)} measured in the lab"
+    return "NOTICE", (f"accuracy: {found}, more than the tolerance below; are users' inputs those of the lab?", start)
 
 
 def _describe_limits(
@@ -173,7 +181,7 @@ def _summarize(week: _Week, roles: dict[str, str], calibration: Calibration, cap
 
 
 def _compare_with_lab(
-    profile: Profile, layout: Layout, calibration: Calibration, base: Sequence[_Week], merged: Installs
+    layout: Layout, calibration: Calibration, base: Sequence[_Week], merged: Installs, tolerance: float
 ) -> LaunchCheck | None:
     artifacts = Counter(merged.slices.get("artifact", ()))
     if not artifacts:
@@ -188,6 +196,9 @@ def _compare_with_lab(
             distances[item.name] = float(np.abs(first / first.sum() - second / second.sum()).sum() / 2)
     rate = find_rate(capped.right, capped.inferences) if calibration.output else None
     nearest = dict(sorted(distances.items(), key=lambda pair: -pair[1]))
+    lab_share, samples = calibration.lab.get(artifact), layout.profile.samples
+    measured = None if lab_share is None else Rate(lab_share, lab_share * (1 - lab_share) / samples, samples)
     return LaunchCheck(
-        tuple(week.window for week in base), nearest, calibration.lab.get(artifact), rate.value if rate else None
-    )
+        tuple(week.window for week in base), nearest, lab_share, rate.value if rate else None,
+        find_drop(measured, rate, tolerance),
+    )  # fmt: skip

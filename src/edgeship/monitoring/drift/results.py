@@ -83,13 +83,15 @@ class WeekSummary:
 class LaunchCheck:
     """The field's first weeks beside the lab: the histograms furthest apart (total variation), and the estimated accuracy.
 
-    `lab`: the accuracy that was measured on the evaluation data. Users of a field are never those of a lab: no verdict.
+    `lab`: the accuracy that was measured on the evaluation data; `drop`: how much lower the estimate is. Users of a field are
+    never those of a lab: a NOTICE at most.
     """
 
     windows: tuple[str, ...]
     distances: Mapping[str, float]
     lab: float | None
     estimate: float | None
+    drop: Drop | None
 
 
 @dataclass(frozen=True)
