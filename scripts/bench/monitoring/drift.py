@@ -13,8 +13,11 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +31,7 @@ from scripts.bench.monitoring.simulated_drift import EXPOSURES, Answers, Field, 
 PAGE = RESULTS / "drift.md"
 WEEKS, WEEKS_OF_A_FIELD = 1000, 10
 MOST_NOTICES, MOST_ALARMS = 15, 1  # of 1,000 weeks without drift
-FIELDS, MOST_WEEKS = 100, 6  # with drift, and for how many weeks one is watched
+FIELDS, MOST_WEEKS = 100, 4  # with drift, and for how many weeks one is watched
 SIZES = (50, 500)
 PLAIN = World(EXPOSURES)
 MORE_SHIRTS = (0.25 / 3, 0.1, 0.25 / 3, 0.1, 0.25 / 3, 0.1, 0.15, 0.1, 0.1, 0.1)  # at the cost of what is like them
@@ -56,6 +59,24 @@ CASES: dict[str, tuple[World, tuple[tuple[int, int], tuple[int, int]] | None]] =
     "half of a class renamed, 10 % of inferences have an outcome": (World(EXPOSURES, renamed=0.5, feedback=0.1), None),
     "half of a class renamed, 50 %": (World(EXPOSURES, renamed=0.5, feedback=0.5), None),
 }
+QUIET: dict[int, tuple[str, int, float, dict[str, Any]]] = {
+    1: ("every week new users", 50, 1, {}),
+    2: ("every week new users", 500, 1, {}),
+    3: (
+        "seven of ten users those of the week before; a geometric number of inferences",
+        50,
+        1,
+        {"stay": 0.7, "varied": True},
+    ),
+    4: (
+        "the shares of classes change from week to week for all, by 5 %",
+        500,
+        0.2,
+        {"world": World(EXPOSURES, wobble=0.05)},
+    ),
+    5: ("by 10 %", 500, 0.2, {"world": World(EXPOSURES, wobble=0.10)}),
+}
+FIRST_SEED = 11  # of the cases with drift
 NEAR = 10  # points of power that 100 runs may lack by chance
 
 
@@ -144,49 +165,37 @@ def true_accuracy(answers: Answers, world: World) -> float:
     return total
 
 
-def quiet_rows(answers: Answers, missed: list[str], weeks: int) -> list[str]:
-    """Rows: weeks without drift."""
-    cases: list[tuple[str, int, Quiet, bool]] = []
-    for seed, size in enumerate(SIZES, 1):
-        cases.append(("every week new users", size, watch_quiet(answers, size, seed, weeks), True))
-    returning = watch_quiet(answers, 50, 3, weeks, stay=0.7, varied=True)
-    cases.append(
-        ("of seven in ten users the same as the week before; a geometric number of inferences", 50, returning, True)
+def run_quiet(answers: Answers, seed: int, weeks: int) -> tuple[str, str]:
+    """A row on weeks without drift, and what of the bars it missed."""
+    what, size, share, settings = QUIET[seed]
+    found = watch_quiet(answers, size, seed, int(weeks * share), **settings)
+    row = f"| {what} | {size} | {seed} | {found.weeks:,} | {found.notices} | {found.alarms} |"
+    print(row, flush=True)
+    judged = share == 1
+    if judged and (found.notices > MOST_NOTICES * weeks / WEEKS or found.alarms > MOST_ALARMS):
+        return row, f"{what}, {size} reports: {found.notices} notices, {found.alarms} alarms"
+    return row, ""
+
+
+def run_drift(answers: Answers, what: str, place: int, fields: int) -> tuple[str, str]:
+    """A row on fields with drift, and what of the bars it missed."""
+    world, bars = CASES[what]
+    seed, size = FIRST_SEED + list(CASES).index(what), SIZES[place]
+    found = watch_drift(answers, world, size, seed, fields)
+    lost = []
+    for name, value, bar in zip(
+        ("notice", "alarm"), (found.notices, found.alarms), bars[place] if bars else (), strict=False
+    ):
+        harmless = name == "alarm" and found.true_drop < 100 * TOLERANCE
+        if value < bar - NEAR and not harmless:
+            lost.append(f"{what}, {size} reports: {name} {value:.0f} %, not {bar} %")
+    delays = " | ".join("" if week is None else str(week) for week in (found.until_notice, found.until_alarm))
+    row = (
+        f"| {what} | {size} | {seed} | {found.true_drop:.1f} | {found.estimated_drop:.1f} | {found.notices:.0f} | "
+        f"{found.alarms:.0f} | {' / '.join(map(str, bars[place])) if bars else ''} | {delays} |"
     )
-    for seed, wobble in enumerate((0.05, 0.10), 4):
-        found = watch_quiet(answers, 500, seed, weeks // 5, world=World(EXPOSURES, wobble=wobble))
-        what = f"the shares of classes change from week to week for all users, by {wobble:.0%}"
-        cases.append((what, 500, found, False))
-    rows = []
-    for seed, (what, size, found, judged) in enumerate(cases, 1):
-        if judged and (found.notices > MOST_NOTICES * weeks / WEEKS or found.alarms > MOST_ALARMS):
-            missed.append(f"{what}, {size} reports: {found.notices} notices, {found.alarms} alarms")
-        rows.append(f"| {what} | {size} | {seed} | {found.weeks:,} | {found.notices} | {found.alarms} |")
-        print(rows[-1], flush=True)
-    return rows
-
-
-def drift_rows(answers: Answers, missed: list[str], fields: int) -> list[str]:
-    """Rows: fields with drift."""
-    rows = []
-    for seed, (what, (world, bars)) in enumerate(CASES.items(), 11):
-        for place, size in enumerate(SIZES):
-            found = watch_drift(answers, world, size, seed, fields)
-            if bars:
-                for name, value, bar in zip(
-                    ("notice", "alarm"), (found.notices, found.alarms), bars[place], strict=True
-                ):
-                    harmless = name == "alarm" and found.true_drop < 100 * TOLERANCE
-                    if value < bar - NEAR and not harmless:
-                        missed.append(f"{what}, {size} reports: {name} {value:.0f} %, not {bar} %")
-            delays = " | ".join("" if week is None else str(week) for week in (found.until_notice, found.until_alarm))
-            notes = " / ".join(map(str, bars[place])) if bars else ""
-            rows.append(
-                f"| {what} | {size} | {seed} | {found.true_drop:.1f} | {found.estimated_drop:.1f} | {found.notices:.0f} | "
-                f"{found.alarms:.0f} | {notes} | {delays} |"
-            )
-            print(rows[-1], flush=True)
-    return rows
+    print(row, flush=True)
+    return row, "; ".join(lost)
 
 
 def render(missed: list[str], seconds: float, quiet: list[str], drift: list[str], fields: int) -> str:
@@ -226,11 +235,15 @@ def main() -> None:
     parser.add_argument("--fields", type=int, default=FIELDS, help="with drift, of each kind")
     parser.add_argument("--scores", type=Path, help="where the artifact's scores are kept, for another run")
     options = parser.parse_args()
-    begin, missed = time.perf_counter(), list[str]()
+    begin = time.perf_counter()
     answers = make_answers(options.bundle, options.evaluation, options.scores)
-    quiet = quiet_rows(answers, missed, options.weeks)
-    drift = drift_rows(answers, missed, options.fields)
-    PAGE.write_text(render(missed, time.perf_counter() - begin, quiet, drift, options.fields), encoding="utf-8")
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        few = [pool.submit(run_quiet, answers, seed, options.weeks) for seed in QUIET]
+        many = [pool.submit(run_drift, answers, what, place, options.fields) for what in CASES for place in (0, 1)]
+        quiet, drift = [job.result() for job in few], [job.result() for job in many]
+    missed = [text for _, text in (*quiet, *drift) if text]
+    rows = [[row for row, _ in part] for part in (quiet, drift)]
+    PAGE.write_text(render(missed, time.perf_counter() - begin, rows[0], rows[1], options.fields), encoding="utf-8")
     print(f"{PAGE}: {'; '.join(missed) or 'all bars are met'}")
     sys.exit(bool(missed))
 

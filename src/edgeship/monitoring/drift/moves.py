@@ -12,7 +12,7 @@ from edgeship.monitoring.drift.layout import Histogram, Layout
 
 Array = np.ndarray[Any, Any]
 SEED = 20261129
-DRAWS, MORE_DRAWS = 499, 4999  # permutations; more where the first ones do not settle it
+DRAWS, MORE_DRAWS = 499, 1999  # permutations; more where the first ones do not settle it
 UNSETTLED = 0.05  # p up to which they do not
 MOST_INSTALLS = 20_000  # of either side that are tested, drawn at random: more find what is of no use
 OUTCOMES = (f"outcome {CORRECTED}", f"outcome {ACCEPTED}")
