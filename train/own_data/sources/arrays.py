@@ -41,7 +41,9 @@ def read_npz(path: Path) -> OwnData:
         with np.errstate(over="ignore"):
             inputs = inputs.astype(np.float32)
     if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
-        raise InputError(f"{where}: '{printable(names[0])}' holds NaN or infinity; fill it in first (float32 ends at 3.4e38)")
+        raise InputError(
+            f"{where}: '{printable(names[0])}' holds NaN or infinity; fill it in first (float32 ends at 3.4e38)"
+        )
     return OwnData(
         kind="arrays",
         name=path.name,
