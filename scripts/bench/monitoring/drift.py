@@ -218,8 +218,9 @@ def render(missed: list[str], seconds: float, quiet: list[str], drift: list[str]
             f"In percent of {fields} fields, in the first week of drift; delay: the median week of the first one, of "
             f"{fields // 4} fields that were watched for {MOST_WEEKS} weeks. *before*: notice / alarm of an experiment with "
             f"another model of the same data, the bar (less {NEAR} points, which few runs may lack by chance; none for alarms "
-            "where the true drop is within the tolerance). Drops in points, true and estimated. Notices "
-            "and alarms of slices (tiers) count.", "",
+            "where the true drop is within the tolerance). That model lost 3.1 points by noise "
+            "of sd 20 and 0.7 by sd 10; where this one loses less, its alarms are rarer. Drops in points, true and estimated. "
+            "Notices and alarms of slices (tiers) count.", "",
             "| drift | reports a week | seed | true drop | estimated | notice | alarm | before | delay of notice | of alarm |",
             "|---|---|---|---|---|---|---|---|---|---|", *drift, "",
         ]
