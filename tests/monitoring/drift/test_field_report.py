@@ -54,6 +54,19 @@ def test_a_page_of_two_versions(store, bundles, tmp_path):
     assert "errors 80" in shown
 
 
+def test_drift_is_of_one_bundle(store, bundles, tmp_path):
+    most = api.judge_drift(store)
+    assert most.weeks[-1].installs == 40
+    assert "other profiles" in " ".join(most.notes)
+    new = api.judge_drift(store, bundle=bundles[1])
+    assert new.weeks[-1].installs == 10
+    assert new.preliminary
+    assert new.verdict == "INCONCLUSIVE"
+    other = write_bundle_with_profile(tmp_path / "other", 3)
+    with pytest.raises(InputError, match="is of that bundle"):
+        api.judge_drift(store, bundle=other)
+
+
 def test_versions_are_named_by_a_channel(store, bundles, tmp_path):
     generate_keys(tmp_path / "keys")
     for bundle in bundles:
