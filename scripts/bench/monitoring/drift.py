@@ -1,4 +1,4 @@
-"""How often the verdict on drift is wrong, and what it finds: writes docs/results/drift.md.
+"""How often the verdict on drift is wrong, and what it finds: writes docs/results/monitoring/drift.md.
 
 The answers are those of a bundle's tflite/int8 to the 10,000 test images of fashion-mnist, changed as a field may change them;
 users are made up. Exit code 1 where a bar is missed:
@@ -28,7 +28,7 @@ from edgeship.monitoring.drift.results import Judgement
 from scripts import RESULTS
 from scripts.bench.monitoring.simulated_drift import EXPOSURES, Answers, Field, World, make_answers
 
-PAGE = RESULTS / "drift.md"
+PAGE = RESULTS / "monitoring" / "drift.md"
 WEEKS, WEEKS_OF_A_FIELD = 1000, 10
 MOST_NOTICES, MOST_ALARMS = 15, 1  # of 1,000 weeks without drift
 FIELDS, MOST_WEEKS = 100, 4  # with drift, and for how many weeks one is watched

@@ -1,4 +1,4 @@
-"""How often an experiment is wrong, by simulation with the product's own functions: writes docs/results/experiments.md.
+"""How often an experiment is wrong, by simulation with the product's own functions: writes docs/results/monitoring/experiments.md.
 
 Exit code 1 where a bar is missed. `python -m scripts.bench.monitoring.experiments`: some five minutes of one core.
 """
@@ -15,7 +15,7 @@ from scripts import RESULTS
 from scripts.bench.monitoring import simulated_experiments as simulated
 
 RUNS = 10_000
-PAGE = RESULTS / "experiments.md"
+PAGE = RESULTS / "monitoring" / "experiments.md"
 MOST = 0.06  # where users are skewed or few: less is no fault
 LOW, HIGH = 0.04, 0.055  # of experiments between equal models that find a difference
 NEAR = 0.03  # of the planned power
