@@ -1,4 +1,4 @@
-"""How often an experiment is wrong, by simulation with the product's own functions: writes docs/results/monitoring/experiments.md.
+"""How often an experiment is wrong, simulated with the product's own functions: writes docs/results/monitoring/experiments.md.
 
 Exit code 1 where a bar is missed. `python -m scripts.bench.monitoring.experiments`: some five minutes of one core.
 """
