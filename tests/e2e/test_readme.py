@@ -56,6 +56,25 @@ ELSEWHERE = {
         README,
         "edgeship benchmark model.tflite vendor.onnx tfjs --server server.keras --data evaluation.npz --out judged",
     ): ("tests/e2e/gate/test_foreign_files.py::test_a_bundle_of_them_is_measured_again_and_does_not_launder"),
+    (README, "edgeship runtimes install server"): "tests/serving/rest/conftest.py::installed_server",
+    (README, "edgeship serve garments=bundle"): (
+        "tests/serving/rest/test_server.py::test_the_command_serves_reloads_and_ends"
+    ),
+    (README, "edgeship predict bundle --from rows.parquet --to sqlite:///scores.db"): (
+        "tests/serving/batch/test_predict.py::test_every_source_gives_the_same_job_and_the_model_s_own_answers"
+    ),
+    (README, "edgeship worth bundle --network server-4g"): (
+        "tests/serving/worth/test_worth.py::test_the_command_prints_a_table_and_writes_page_and_json"
+    ),
+    (README, "edgeship monitor collect --store inbox --port 8090 --bundle bundle"): (
+        "tests/monitoring/inbox/test_collect.py::test_the_command_ends_by_a_signal_with_all_it_took"
+    ),
+    (README, "edgeship monitor drift --store inbox --page drift.html"): (
+        "tests/monitoring/drift/test_drift_command.py::test_what_people_see"
+    ),
+    (README, "edgeship experiment plan --baseline 0.10 --effect 0.01 --looks 5"): (
+        "tests/monitoring/experiments/test_experiment_command.py::test_plan_prints_looks_and_weeks"
+    ),
     (README, "edgeship runtimes install mediapipe"): "tests/runtimes/test_mediapipe.py::installed",
     (README, "edgeship benchmark bundle --runtime litert,mediapipe,mediapipe-web"): (
         "tests/runtimes/test_mediapipe.py::test_it_answers_what_the_artifact_answers"
