@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.environments import make_environment
 from tests.model_registry import made_up
 
 ROOT = Path(__file__).parents[2]
@@ -27,27 +27,7 @@ pytestmark = pytest.mark.more
 @pytest.fixture(scope="module")
 def python(tmp_path_factory, missing) -> Path:
     """The interpreter of an environment with what `edgeship[registry-ui]` asks for, and this checkout."""
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    if not Path(uv).exists():
-        missing("uv is not installed")
-    folder = tmp_path_factory.mktemp("mlflow") / "environment"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    interpreter = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    install = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        interpreter,
-        "-r",
-        "pyproject.toml",
-        "--extra",
-        "registry-ui",
-    ]
-    subprocess.run(install, check=True, cwd=ROOT)
-    (next(folder.rglob("site-packages")) / "checkout.pth").write_text(f"{ROOT / 'src'}\n")
-    return interpreter
+    return make_environment(tmp_path_factory.mktemp("mlflow") / "environment", ("registry-ui",), missing)
 
 
 @pytest.fixture(scope="module")
