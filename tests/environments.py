@@ -21,7 +21,17 @@ def make_environment(folder: Path, extras: tuple[str, ...], missing: Callable[[s
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     interpreter = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     names = [word for extra in extras for word in ("--extra", extra)]
-    install = [uv, "pip", "install", "--quiet", "--python", interpreter, "-r", "pyproject.toml", *names]
+    install: list[str | Path] = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        interpreter,
+        "-r",
+        "pyproject.toml",
+        *names,
+    ]
     subprocess.run(install, check=True, cwd=ROOT)
     (next(folder.rglob("site-packages")) / "checkout.pth").write_text(f"{ROOT / 'src'}\n")
     return interpreter

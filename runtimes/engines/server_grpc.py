@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from edgeship.light_dataclass import dataclass
 from edgeship.runtimes.engines import server_rest
 from edgeship.runtimes.engines.server_rest import DATATYPES, DEVICE, LARGEST, NAMES, SECONDS
 from edgeship.runtimes.runtime import Launch, Runtime, python_launch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from edgeship.runtimes.worker.interface import Spec
 
 NAME = "server-grpc"
+Metadata = list[tuple[str, str]]
 FRAME = 5  # bytes before each message: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 STUBS = "kserve.protocol.grpc.grpc_predict_v2_pb2"
 
@@ -68,7 +70,8 @@ class GrpcClient:
         """Ask for the model's tensors, and what an inference sends and receives; `options` as of `server-rest`."""
         place, name = urlsplit(options["url"]), options["model"]
         address = (str(place.hostname), place.port or 80)
-        model = self._open_model(self._connect(address), name)
+        key = [(header.lower(), text) for header, text in server_rest.authorization(options.get("api_key", "")).items()]
+        model = self._open_model(self._connect(address), name, key)
         model.engine = {"server": f"grpc://{address[0]}:{address[1]}/{name}", "tensors": "bytes", **model.trial()}
         if options.get("network"):
             address = server_rest.start_proxy(address, options["network"], options.get("python", ""))
@@ -81,9 +84,10 @@ class GrpcClient:
             self._grpc.insecure_channel(f"{address[0]}:{address[1]}", options=settings)
         )
 
-    def _open_model(self, stub: Any, name: str) -> GrpcModel:
+    def _open_model(self, stub: Any, name: str, key: Metadata) -> GrpcModel:
         try:
-            described = stub.ModelMetadata(self._messages.ModelMetadataRequest(name=name), timeout=SECONDS)
+            question = self._messages.ModelMetadataRequest(name=name)
+            described = stub.ModelMetadata(question, timeout=SECONDS, metadata=key)
         except self._grpc.RpcError as error:
             raise RuntimeError(f"model {name}: the server answers {error.code().name}: {error.details()}") from error
         inputs, outputs = (
@@ -93,23 +97,32 @@ class GrpcClient:
             ]
             for items in (described.inputs, described.outputs)
         )
-        return GrpcModel(self._messages, self._grpc.RpcError, lambda: stub, name, inputs, outputs)
+        target = Target(self._messages, self._grpc.RpcError, name, key)
+        return GrpcModel(target, lambda: stub, inputs, outputs)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The protocol's modules, the model's name, and the `key` that goes with each question."""
+
+    messages: Any
+    error: Any
+    name: str
+    key: Metadata
 
 
 class GrpcModel:
     """A model of a server; `connect` gives the connection it is asked over, opened by the first question."""
 
-    def __init__(
-        self, messages: Any, error: Any, connect: Any, name: str, inputs: list[Spec], outputs: list[Spec]
-    ) -> None:
+    def __init__(self, target: Target, connect: Any, inputs: list[Spec], outputs: list[Spec]) -> None:
         self.inputs, self.outputs = inputs, outputs
         self.engine: dict[str, Any] = {}
-        self._messages, self._error, self._connect, self._name = messages, error, connect, name
+        self._target, self._connect = target, connect
         self._stub: Any = None
 
     def over(self, connect: Any) -> GrpcModel:
         """The same model, asked over another connection."""
-        other = GrpcModel(self._messages, self._error, connect, self._name, self.inputs, self.outputs)
+        other = GrpcModel(self._target, connect, self.inputs, self.outputs)
         other.engine = self.engine
         return other
 
@@ -128,21 +141,20 @@ class GrpcModel:
         return {"bytes_up": question.ByteSize() + FRAME, "bytes_down": answer.ByteSize() + FRAME}
 
     def _pack(self, feeds: Arrays) -> Any:
+        messages = self._target.messages
         arrays = {spec["name"]: feeds[spec["name"]] for spec in self.inputs}
         inputs = [
-            self._messages.ModelInferRequest.InferInputTensor(
-                name=name, datatype=NAMES[str(array.dtype)], shape=array.shape
-            )
+            messages.ModelInferRequest.InferInputTensor(name=name, datatype=NAMES[str(array.dtype)], shape=array.shape)
             for name, array in arrays.items()
         ]
         contents = [array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for array in arrays.values()]
-        return self._messages.ModelInferRequest(model_name=self._name, inputs=inputs, raw_input_contents=contents)
+        return messages.ModelInferRequest(model_name=self._target.name, inputs=inputs, raw_input_contents=contents)
 
     def _ask(self, question: Any) -> Any:
         self._stub = self._stub or self._connect()
         try:
-            return self._stub.ModelInfer(question, timeout=SECONDS)
-        except self._error as error:
+            return self._stub.ModelInfer(question, timeout=SECONDS, metadata=self._target.key)
+        except self._target.error as error:
             raise RuntimeError(f"the server answers {error.code().name}: {error.details()}") from error
 
     def _read(self, answer: Any) -> Arrays:

@@ -69,14 +69,15 @@ class ServerClient:
     def load(self, path: str, threads: int, options: dict[str, Any]) -> ServerModel:
         """Ask for the model's tensors, and what an inference sends and receives.
 
-        `options`: `url` and `model` of the server; `network`: conditions between (`edgeship.devices.network`), if any.
+        `options`: `url` and `model` of the server; `network`: conditions between (`edgeship.devices.network`), if any;
+        `api_key`: what the server asks for, if anything.
         """
-        place, name = urlsplit(options["url"]), options["model"]
+        place, name, key = urlsplit(options["url"]), options["model"], options.get("api_key", "")
         address = (str(place.hostname), place.port or 80)
-        model = open_model(Endpoint(address, name))
+        model = open_model(Endpoint(address, name, key))
         if options.get("network"):
             address = start_proxy(address, options["network"], options.get("python", ""))
-        return model.over(Endpoint(address, name))
+        return model.over(Endpoint(address, name, key))
 
 
 def start_proxy(address: tuple[str, int], network: dict[str, float], python: str = "") -> tuple[str, int]:
@@ -120,6 +121,7 @@ class Endpoint:
 
     address: tuple[str, int]
     model: str
+    api_key: str = field(default="", repr=False)
     sent: int = 0
     received: int = 0
     _connection: Any = field(default=None, repr=False)
@@ -131,7 +133,7 @@ class Endpoint:
         import http.client
 
         try:
-            response, content = self._exchange(method, path, body, headers or {})
+            response, content = self._exchange(method, path, body, {**authorization(self.api_key), **(headers or {})})
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise RuntimeError(f"the server at {self.address[0]}:{self.address[1]} does not answer: {error}") from error
@@ -193,7 +195,7 @@ class ServerModel:
 
     def open_client(self) -> ServerModel:
         """The same model by a connection of its own: what another user has."""
-        return self.over(Endpoint(self._endpoint.address, self._endpoint.model))
+        return self.over(Endpoint(self._endpoint.address, self._endpoint.model, self._endpoint.api_key))
 
     def run(self, feeds: Arrays) -> Arrays:
         """One question and its answer. Raises RuntimeError where that is no answer."""
@@ -228,6 +230,11 @@ class ServerModel:
             "Content-Type": "application/octet-stream",
             HEADER_LENGTH: str(len(head)),
         }
+
+
+def authorization(api_key: str) -> dict[str, str]:
+    """The header of a request to a server that asks for a key, none for another one."""
+    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
 
 def open_model(endpoint: Endpoint) -> ServerModel:

@@ -18,6 +18,7 @@ from edgeship.runtimes.worker import server_scenario
 from edgeship.types import Artifact
 from tests.serving.worth.oip_server import serve
 
+KEY = "0123456789abcdef0123"
 ARTIFACT = Artifact(Path("model.onnx"), "onnx", "float32", (), ())
 
 
@@ -51,6 +52,32 @@ def test_the_answers_are_the_artifacts_own_to_the_bit(as_bytes, server, tiny_mod
         payload = images["image"][:1].nbytes
         assert payload < client.engine["bytes_up"] < payload + 500
         assert 0 < client.engine["bytes_down"] < 500
+
+
+def test_a_server_that_asks_for_a_key(tiny_models, images, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(f"# ours\n{KEY}\n{KEY[::-1]}\n")
+    with serve(tiny_models / "cnn.onnx", "onnxruntime", key=KEY) as locked:
+        launch = {"how": "server", "url": locked.url, "model": "model", "artifact": "onnx/float32"}
+        device = replace(profiles.find_device("server-local"), launch=launch)
+        with pytest.raises(ProcessError, match=r"401.*needs a key"):
+            find_launcher(device).open("server-rest", tiny_models / "cnn.onnx", timed=False)
+        device = replace(device, launch={**launch, "api_key_file": str(keys), "rtt_ms": 1})
+        with find_launcher(device).open("server-rest", tiny_models / "cnn.onnx", timed=True) as client:
+            assert client.run(images)["probs"].shape[0] == len(images["image"])
+            assert client.highest_rate(500, 0.1, 2).clients == 2
+            assert KEY not in str(client.engine)
+
+
+@pytest.mark.parametrize(("text", "message"), [(None, "cannot be read as lines"), ("\n", "needs a key a line")])
+def test_no_key_in_a_file(text, message, tmp_path):
+    if text is not None:
+        (tmp_path / "keys").write_text(text)
+    launch = {"how": "server", "url": "http://127.0.0.1:1", "model": "m", "artifact": "onnx/float32"}
+    launch["api_key_file"] = str(tmp_path / "keys")
+    launcher = find_launcher(replace(profiles.find_device("server-local"), launch=launch))
+    with pytest.raises(InputError, match=message):
+        launcher.open("server-rest", Path("model.onnx"), timed=False)
 
 
 def test_a_network_between_delays_as_its_model_says(server, tiny_models):

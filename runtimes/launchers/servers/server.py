@@ -15,14 +15,18 @@ from edgeship.devices.profiles import Device
 from edgeship.errors import InputError, MissingDependencyError, unknown_name_error
 from edgeship.runtimes import registry, session
 from edgeship.runtimes.launchers.launcher import Launcher
+from edgeship.runtimes.launchers.servers.api_keys import read_api_keys
 from edgeship.types import Artifact
 
 PLACE = ("url", "model", "artifact")
-KEYS = ("how", *PLACE, *LIMITS)
+KEYS = ("how", *PLACE, "api_key_file", *LIMITS)
 
 
 class ServerLauncher(Launcher):
-    """Its workers are clients of a server; `url` and `model` name it, and the `artifact` (its id) that it runs."""
+    """Its workers are clients of a server; `url` and `model` name it, and the `artifact` (its id) that it runs.
+
+    `api_key_file`: where the server's keys are, the first of which is sent with each question.
+    """
 
     compared_with_host = False
     timeout = session.TIMEOUT
@@ -36,6 +40,7 @@ class ServerLauncher(Launcher):
         self.network: Network = parse_network(device.launch, where)
         self._url = _check_url(device.launch.get("url", ""), where)
         self._model, self._artifact = (str(device.launch.get(key, "")) for key in ("model", "artifact"))
+        self._key_file = str(device.launch.get("api_key_file", ""))
         if len({bool(device.launch.get(key)) for key in PLACE}) > 1:
             raise InputError(f"{where}: {', '.join(PLACE)} are given together, or none of them")
 
@@ -74,6 +79,8 @@ class ServerLauncher(Launcher):
     def options(self, *, timed: bool) -> Mapping[str, Any]:
         """Where the server is. Answers are the same over any network: where nothing is timed there is none."""
         place = {"url": self._url, "model": self._model}
+        if self._key_file:
+            place["api_key"] = read_api_keys(self._key_file)[0]
         if not timed or self.network.is_none:
             return place
         return {**place, "network": asdict(self.network), "python": sys.executable}

@@ -74,7 +74,7 @@ def arrow_type(kind: Kind, *, zoned: bool = False) -> Any:
 def open_csv(path: Path, types: Mapping[str, Any], delimiter: str, missing_values: Sequence[str]) -> Any:
     """A pyarrow reader of a CSV's columns in these types."""
     pa = import_pyarrow()
-    nulls = [*pa.csv.ConvertOptions().null_values, *NAN, *missing_values]
+    nulls = [*missing_texts(), *missing_values]
     return pa.csv.open_csv(
         path,
         read_options=pa.csv.ReadOptions(block_size=BLOCK),
@@ -83,6 +83,11 @@ def open_csv(path: Path, types: Mapping[str, Any], delimiter: str, missing_value
             column_types=types, include_columns=list(types), null_values=nulls, strings_can_be_null=True
         ),
     )
+
+
+def missing_texts() -> tuple[str, ...]:
+    """What stands in a CSV for a value that is missing, unless a schema says more: the empty text, NA, null, NaN and the like."""
+    return (*import_pyarrow().csv.ConvertOptions().null_values, *NAN)
 
 
 def column_names(path: Path, delimiter: str) -> list[str]:

@@ -131,6 +131,7 @@ GAPS = (
         pa.array([7.5, float("nan"), 3]),
         pa.array(["7.5", None, " 3"]),
         pa.array(["7.5", "", "3"]),
+        pa.array(["7.5", "NA", "3"]),
     ],
 )
 def test_gaps_are_what_training_made_of_them(ages):
@@ -142,6 +143,14 @@ def test_gaps_are_what_training_made_of_them(ages):
     for item, expected in zip(GAPS, rows, strict=True):
         assert found[item.name].dtype == item.tensor.dtype
         assert found[item.name].tolist() == [preprocess_input(item, row)[0].tolist() for row in expected]
+
+
+def test_a_text_for_missing_is_a_category_where_one_is_spelled_so():
+    codes = RawForm("text", "row", columns=(Column("land", "category", ("DE", "NA", ""), 2),))
+    item = ContractInput("row", "table", codes, (Lookup(), Affine((1.0,), (0.0,))), TensorForm((1, 1), "int32"))
+    batch = pa.record_batch([pa.array(["NA", "null", "DE", "XX"])], names=["land"])
+    found = encode_rows(map_columns((item,), ["land"], "it"), batch, 1)
+    assert found["row"].ravel().tolist() == [1, 2, 0, 2]
 
 
 @pytest.mark.parametrize("inputs", [GAPS, GAPS[::-1]])

@@ -20,13 +20,17 @@ from edgeship.runtimes.session import Session, open_session
 
 @dataclass
 class OipServer:
-    """Where it is (`url`), what it was asked, and how it answers: `as_bytes` or JSON alone, `delay_s` later, `broken` or not."""
+    """Where it is (`url`), what it was asked, and how it answers: `as_bytes` or JSON alone, `delay_s` later, `broken` or not.
+
+    `key`: asked for, if there is one.
+    """
 
     session: Session
     url: str = ""
     as_bytes: bool = True
     delay_s: float = 0.0
     broken: bool = False
+    key: str = ""
     paths: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -82,8 +86,16 @@ def serve(path: Path, runtime: str, **behaviour: Any) -> Iterator[OipServer]:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def _is_refused(self) -> bool:
+                refused = bool(server.key) and self.headers["Authorization"] != f"Bearer {server.key}"
+                if refused:
+                    self._answer(401, b'{"error": "this server needs a key"}')
+                return refused
+
             def do_GET(self) -> None:
                 server.paths.append(self.path)
+                if self._is_refused():
+                    return
                 known = self.path == "/v2/models/model"
                 self._answer(
                     200 if known else 404, json.dumps(server.metadata() if known else {"error": "none"}).encode()
@@ -91,6 +103,8 @@ def serve(path: Path, runtime: str, **behaviour: Any) -> Iterator[OipServer]:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self._is_refused():
+                    return
                 if server.broken:
                     self._answer(503, b'{"error": "no memory left"}')
                     return

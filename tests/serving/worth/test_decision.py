@@ -14,7 +14,7 @@ def costs(low, usual, high):
     return Costs(some, some, Range(low, usual, high), (), ())
 
 
-BOTH = Case(100, "server-lan", 4.0, 20.0, 2.0, client_passes=True, costs=costs(10, 20, 30))
+BOTH = Case(100, "server-lan", 4.0, 20.0, 2.0, client_passes=True, server_passes=True, costs=costs(10, 20, 30))
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,9 @@ BOTH = Case(100, "server-lan", 4.0, 20.0, 2.0, client_passes=True, costs=costs(1
         ({"client_passes": False}, Choice.SERVER),
         ({"client_passes": False, "offline": True}, Choice.NEITHER),
         ({"client_passes": None}, Choice.UNDECIDED),
+        ({"server_passes": False}, Choice.CLIENT),
+        ({"server_passes": False, "client_passes": False}, Choice.NEITHER),
+        ({"server_passes": None, "client_passes": None}, Choice.UNDECIDED),
         ({"client_p99_ms": 101.0, "server_p99_ms": 101.0}, Choice.NEITHER),
         ({"client_p99_ms": None}, Choice.UNDECIDED),
         ({"server_p99_ms": None}, Choice.UNDECIDED),

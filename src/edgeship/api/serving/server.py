@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from edgeship.serving.rest.process import Server
 
 CHAMPION = "champion"
-LONGEST_KEYS = 1 << 20  # bytes of a file of keys
 ALL_HOSTS = ("0.0.0.0", "::")  # noqa: S104  # named, not used
 
 
@@ -52,6 +51,7 @@ def open_server(
     Raises InputError for what cannot be served and for a port in use, MissingDependencyError where the server is not
     installed (`edgeship runtimes install server`).
     """
+    from edgeship.runtimes.launchers.servers.api_keys import read_api_keys
     from edgeship.serving.rest.plan import ServerSettings
     from edgeship.serving.rest.process import Server
 
@@ -59,8 +59,9 @@ def open_server(
         raise InputError("nothing to serve: name a bundle, or --store and --name of a registry")
     if name is not None and store is None:
         raise InputError("--name is of a registry: name it by --store, as sqlite:///registry.db")
+    keys = () if api_key_file is None else read_api_keys(api_key_file)
     settings = ServerSettings(
-        host, port, grpc_port, _read_keys(api_key_file), batch, batch_wait_ms, int(max_body_mb * (1 << 20)), timeout_s,
+        host, port, grpc_port, keys, batch, batch_wait_ms, int(max_body_mb * (1 << 20)), timeout_s,
         cache, threads, os.path.abspath(jobs) if jobs is not None else "", tuple(callback_hosts),
     )  # fmt: skip
     if jobs is not None:
@@ -98,22 +99,3 @@ def _plan(
     if both := [item.name for item in sources if item.name in taken]:
         raise InputError(f"{both[0]} is the name of a bundle and in the registry; name the bundle as NAME=BUNDLE")
     return selection.plan_models([*sources, *reversed(chosen)], artifact)  # the last one is the default
-
-
-def _read_keys(file: str | os.PathLike[str] | None) -> tuple[str, ...]:
-    """The keys of a file, one a line. Raises InputError where there is none, or one is short or no printable ASCII."""
-    if file is None:
-        return ()
-    from edgeship.untrusted import printable
-
-    place = printable(file)
-    try:
-        text = Path(file).read_bytes()[:LONGEST_KEYS].decode("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--api-key-file {place}: cannot be read as lines of ASCII ({error})") from error
-    keys = tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    if not keys or any(len(key) < 16 or not key.isprintable() or " " in key for key in keys):
-        raise InputError(
-            f"--api-key-file {place}: needs a key a line, of at least 16 characters; openssl rand -hex 32 makes one"
-        )
-    return keys

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyBundle, AnyPath, open_bundle
 from edgeship.api.files import check_outside_of_bundles, write_result
+from edgeship.errors import InputError
 
 LOCAL = "local"
 
@@ -29,6 +30,7 @@ def compare_with_server(
     device: str | None = None,
     prices: AnyPath | None = None,
     server: str | None = None,
+    api_key_file: AnyPath | None = None,
     train: AnyPath | None = None,
 ) -> Worth:
     """Whether a bundle's model should run on its users' devices or on a server: latency, cost, privacy, updates, accuracy.
@@ -37,8 +39,8 @@ def compare_with_server(
     has to work without a network; `device`: where the client's time is taken from (default: the slowest device of the bundle);
     `prices`: a file of prices; `server`: what is measured, http://HOST:PORT/MODEL of a running inference server (Open Inference
     Protocol v2) with the same artifact, or `local`: one of edgeship's on this machine, started for it (default: the artifact's
-    times in the bundle); `train`: the training data (default:
-    train.npz or calibration.npz beside the bundle). Raises InputError for what cannot be one of these.
+    times in the bundle); `api_key_file`: that server's key, in the first line; `train`: the training data (default: train.npz or
+    calibration.npz beside the bundle). Raises InputError for what cannot be one of these.
     """
     from edgeship.serving.worth.attack import attack_bundle
     from edgeship.serving.worth.judge import check_question, find_sides, judge_worth
@@ -50,12 +52,15 @@ def compare_with_server(
     check_question(question)
     read = read_prices(None if prices is None else Path(prices))
     address = split_address(server) if server and server != LOCAL else None
+    if api_key_file is not None and address is None:
+        raise InputError("an API key is for a server that runs already: --server http://HOST:PORT/MODEL")
     opened = open_bundle(bundle)
     sides = find_sides(opened.manifest, question.device)
     times = None
     if server and sides.served:
         with _start_server(opened, sides.served.id) if address is None else nullcontext(address) as place:
-            times = measure_server(opened, sides.served, *place, limit_ms=limit_ms)
+            key_file = None if api_key_file is None else Path(api_key_file)
+            times = measure_server(opened, sides.served, *place, limit_ms=limit_ms, api_key_file=key_file)
     risk = attack_bundle(opened, sides.client, None if train is None else Path(train)) if sides.client else None
     return judge_worth(opened, question, read, times, risk)
 

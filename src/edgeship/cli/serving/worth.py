@@ -36,6 +36,11 @@ from edgeship.cli.output import write_json
     "(default: nothing, the times in the bundle).",
 )
 @click.option(
+    "--api-key-file",
+    type=click.Path(path_type=Path),
+    help="The key that --server asks for, in the first line of a file.",
+)
+@click.option(
     "--train",
     type=click.Path(path_type=Path),
     help="Training data, for the membership attack (default: train.npz or calibration.npz beside the bundle).",

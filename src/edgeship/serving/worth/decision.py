@@ -24,8 +24,8 @@ class Case:
     """What a decision is made of.
 
     `client_p99_ms` and `server_p99_ms` are None where they are not known, for the `..._reason`; `network_p99_ms` is what the
-    network takes alone, so that a server's answer takes no less. `client_passes`: an artifact passes the gate; None
-    where nothing was judged. `costs`: None where the server's rate is not known.
+    network takes alone, so that a server's answer takes no less. `client_passes`, `server_passes`: one of that side passes the
+    gate; None where nothing was judged. `costs`: None where the server's rate is not known.
     """
 
     limit_ms: float
@@ -34,6 +34,7 @@ class Case:
     server_p99_ms: float | None
     network_p99_ms: float
     client_passes: bool | None
+    server_passes: bool | None
     offline: bool = False
     costs: Costs | None = None
     client_reason: str = ""
@@ -48,6 +49,7 @@ class Decision:
     reasons: tuple[str, ...]
 
 
+NOT_JUDGED = "whether an artifact may ship is not known: the bundle has not been judged yet"
 Judgement = tuple[bool | None, str]  # whether a side will do, None where that is not known, and why
 
 
@@ -84,7 +86,7 @@ def _decide_by_cost(case: Case, reasons: tuple[str, ...]) -> Decision:
 
 def _judge_client(case: Case) -> Judgement:
     if case.client_passes is None:
-        return None, "whether an artifact may ship is not known: the bundle has not been judged yet"
+        return None, NOT_JUDGED
     if not case.client_passes:
         return False, "no artifact for apps or pages passes the gate"
     if case.client_p99_ms is None:
@@ -95,6 +97,13 @@ def _judge_client(case: Case) -> Judgement:
 def _judge_server(case: Case) -> Judgement:
     if case.offline:
         return False, "it has to work without a network, and a server does not"
+    if case.server_passes is None:
+        return None, NOT_JUDGED
+    if not case.server_passes:
+        return (
+            False,
+            "no artifact for servers passes the gate, and the server model itself was not measured as a server",
+        )
     if case.server_p99_ms is None and case.network_p99_ms > case.limit_ms:
         return _within(f"{case.network} alone takes", case.network_p99_ms, case.limit_ms)
     if case.server_p99_ms is None:

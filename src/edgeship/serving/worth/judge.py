@@ -31,13 +31,14 @@ FLEET = 2000  # simulated devices: half of them are as many as it takes
 class Sides:
     """The artifacts of both sides, as far as there are some, and the client's time.
 
-    `passes`: whether an artifact for clients passes the gate; None where nothing was judged.
+    `passes`: whether an artifact for clients passes the gate, `served_passes`: that for servers; None where nothing was judged.
     """
 
     client: ArtifactEntry | None
     served: ArtifactEntry | None
     latency: DeviceLatency | None
     passes: bool | None
+    served_passes: bool | None
     devices: tuple[DeviceLatency, ...]
 
 
@@ -123,8 +124,10 @@ def find_sides(manifest: Manifest, device: str = "") -> Sides:
         wanted = sorted(rows, key=lambda row: (row not in passing, row.artifact not in recommended))
         latency = next((row for row in wanted if not device or row.device == device), None)
     client = manifest.artifact(latency.artifact) if latency else figures.first_for_clients(manifest)
+    served = figures.served_artifact(manifest)
     passes = bool(passing) if manifest.gate else None
-    return Sides(client, figures.served_artifact(manifest), latency, passes, rows)
+    served_passes = served is not None and figures.passes_gate(manifest, served.id) if manifest.gate else None
+    return Sides(client, served, latency, passes, served_passes, rows)
 
 
 def _load_of(question: Question, times: ServerTimes, download: int | None) -> Load | None:
@@ -149,6 +152,7 @@ def _case_over(over: NetworkLatency, question: Question, sides: Sides, costs: Co
         server_p99_ms=over.p99_ms,
         network_p99_ms=over.network_p99_ms,
         client_passes=sides.passes,
+        server_passes=sides.served_passes,
         offline=question.offline,
         costs=costs,
         client_reason=latency.reason if latency else "the bundle has no times of an artifact for apps or pages",

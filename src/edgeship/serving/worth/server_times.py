@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from edgeship.benchmarks.measure import host_noise, latency
@@ -39,15 +40,25 @@ def split_address(text: str) -> tuple[str, str]:
 
 
 def measure_server(
-    bundle: Bundle, entry: ArtifactEntry, url: str, model: str, *, limit_ms: float, profile: str = "rapid"
+    bundle: Bundle,
+    entry: ArtifactEntry,
+    url: str,
+    model: str,
+    *,
+    limit_ms: float,
+    api_key_file: Path | None = None,
+    profile: str = "rapid",
 ) -> ServerTimes:
     """What the server at `url` takes for its `model`, which is the artifact; no times where this machine is busy.
 
-    `vcpu_rate` is the highest rate that keeps p99 within `limit_ms`, as that of one virtual processor.
+    `vcpu_rate` is the highest rate that keeps p99 within `limit_ms`, as that of one virtual processor; `api_key_file`: the
+    server's key in its first line.
     Raises InputError for an address that is none, ProcessError where no such model answers.
     """
     limits = latency.find_profile(profile)
     launch = {"how": "server", "url": url, "model": model, "artifact": entry.id}
+    if api_key_file:
+        launch["api_key_file"] = str(api_key_file)
     device = replace(profiles.find_device(DEVICE), launch=launch)
     busy = host_noise.QuietHostWaiter().wait()
     with find_launcher(device).open(RUNTIME, entry.within(bundle.root).path, timed=True) as session:

@@ -80,8 +80,11 @@ def column_types(inputs: Sequence[ContractInput], names: Sequence[str]) -> dict[
     for columns in filter(None, (_columns_of(item, names) for item in inputs)):
         if columns.form == "table":
             for column in columns.item.raw.columns:
-                if types.get(column.name) != pa.string():  # a number whose gaps are a category is read as text
-                    types[column.name] = pa.float64() if column.kind == "number" else pa.string()
+                if (
+                    types.get(column.name) != pa.string()
+                ):  # a number that may be missing is read as text: NA is one, too
+                    is_number = column.kind == "number" and column.missing is None
+                    types[column.name] = pa.float64() if is_number else pa.string()
         elif columns.form == "numbers":
             types |= dict.fromkeys(columns.names, number_type(columns.item))
     return types

@@ -17,7 +17,7 @@ from edgeship.deploy.contract.steps import Affine
 from edgeship.errors import InputError, brief_message
 from edgeship.serving.batch.rows.columns import InputColumns, count_numbers, number_type
 from edgeship.settings.inputs import Column
-from edgeship.tables.reading import without_nan
+from edgeship.tables.reading import missing_texts, without_nan
 from edgeship.untrusted import printable
 
 EXIF_ORIENTATION = 274
@@ -77,15 +77,20 @@ def _encode_table(columns: Sequence[Column], arrays: Sequence[Any], first: int) 
 
 
 def _fill_gaps(column: Column, array: Any) -> Any:
-    """A column of numbers with the contract's `missing` in place of NULL, NaN and the empty text; without one as it is."""
+    """A column of numbers with the contract's `missing` in place of NULL, NaN and texts for it; without one as it is."""
     if column.missing is None:
         return array
     if is_text := pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        array = pc.utf8_trim_whitespace(array.cast(pa.string()))
-        array = pc.if_else(pc.equal(array, ""), None, array)
+        array = _without_missing_texts(pc.utf8_trim_whitespace(array.cast(pa.string())))
     else:
         array = without_nan(array.cast(pa.float64()))
     return array.fill_null(repr(column.missing) if is_text else column.missing)
+
+
+def _without_missing_texts(texts: Any, but: Sequence[str] = ()) -> Any:
+    """NULL in place of the texts that training takes for missing: the same CSV has to give the same rows. `but`: categories."""
+    missing = pa.array([text for text in missing_texts() if not text or text not in but], pa.string())
+    return pc.if_else(pc.is_in(texts, value_set=missing), None, texts)
 
 
 def _read_numbers(name: str, array: Any, kind: Any, first: int) -> Array:
@@ -114,7 +119,7 @@ def _first_unfit(array: Any, kind: Any) -> tuple[int, str]:
 def _look_up(column: Column, array: Any, first: int) -> Array:
     texts = without_nan(array).cast(pa.string())
     if "" in column.values:  # what is missing is a category of its own: the contract's empty text
-        texts = texts.fill_null("")
+        texts = _without_missing_texts(texts, but=column.values).fill_null("")
     elif column.unknown is None:
         refuse_null(column.name, texts, first)
     places = pc.index_in(texts, value_set=pa.array(column.values, pa.string()))
