@@ -31,6 +31,7 @@ def write_bundle(
     server_ms: float | None = 10.0,
     phone_ms: tuple[float, float] | None = None,
     verdict: Verdict = Verdict.PASS,
+    served_verdict: Verdict | None = None,
     answers: Any = None,
 ) -> Path:
     """A sealed bundle. `models`: the folder of tiny models, for files that run; `answers`: (labels, answers of the client).
@@ -74,7 +75,8 @@ def write_bundle(
             ),
             config={},
         )
-        checks = tuple(Check(name, "", "accuracy", verdict) for name in files)
+        verdicts = {name: served_verdict or verdict if name == SERVED else verdict for name in files}
+        checks = tuple(Check(name, "", "accuracy", each) for name, each in verdicts.items())
         bundles.seal_bundle(draft, replace(manifest, gate=GateResult(verdict, checks)))
     return out
 

@@ -189,10 +189,20 @@ def test_figures_of_a_stranger_that_can_be_none_break_nothing(times, tmp_path, p
 
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE])
 def test_an_artifact_that_does_not_pass_is_no_client(verdict, tmp_path, prices):
-    bundle = write_bundle(tmp_path / "bundle", verdict=verdict)
+    bundle = write_bundle(tmp_path / "bundle", verdict=verdict, served_verdict=Verdict.PASS)
     found = ask(bundle, prices, network="server-lan")
     assert found.decision.choice == "server"
     assert ask(bundle, prices, network="server-3g-bad").decision.choice == "neither"
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.INCONCLUSIVE])
+def test_an_artifact_that_does_not_pass_is_no_server_either(verdict, tmp_path, prices):
+    bundle = write_bundle(tmp_path / "one", served_verdict=verdict)
+    found = ask(bundle, prices, network="server-lan")
+    assert found.served == CLIENT and found.decision.choice in ("client", "server", "either")  # the client's passes
+    neither = ask(write_bundle(tmp_path / "none", verdict=verdict), prices, network="server-lan")
+    assert neither.decision.choice == "neither"
+    assert any("no artifact for servers passes" in reason for reason in neither.decision.reasons)
 
 
 @pytest.fixture(scope="module")
