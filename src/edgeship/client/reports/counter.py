@@ -52,7 +52,7 @@ class Counter:
         bundle: str | None = None,
         tier: str | None = None,
     ) -> None:
-        content, digest = _read_profile(Path(profile))
+        content, digest = read_profile(Path(profile))
         known = content["artifacts"]
         if known.get(artifact) is None:
             raise ClientError(f"{profile}: no artifact '{artifact}' in it; known: {', '.join(sorted(known))}")
@@ -214,8 +214,8 @@ class Counter:
         }
 
 
-def _read_profile(path: Path) -> tuple[Json, str]:
-    """The profile and the digest of its file."""
+def read_profile(path: Path) -> tuple[Json, str]:
+    """The profile and the digest of its file. Raises ClientError where it is none of this client's schema."""
     try:
         text = path.read_bytes()
         content = json.loads(text)

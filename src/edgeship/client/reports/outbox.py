@@ -6,26 +6,22 @@ it had not saved.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
 import os
-import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edgeship.client.outcome import ClientError
 from edgeship.client.reports.counts import add_counts, count_cells, is_empty
-from edgeship.client.store import lock_file
+from edgeship.client.reports.state_file import StateFile
 
 Json = dict[str, Any]
 SCHEMA, FILE = 1, "reports.json"
 MOST_WAITING = 8  # reports: older ones are dropped
 MOST_CELLS, MOST_INFERENCES = 2000, 50_000_000  # of one report; what comes then begins the next
-LOCK_SECONDS, PAUSE_SECONDS = 5.0, 0.02
 WEEK, FIRST_MONDAY = 604_800, 345_600  # seconds; of time.time()
 
 
@@ -51,14 +47,8 @@ class Outbox:
     """The folder in which counts and reports lie. Raises ClientError where it cannot be one."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._file = folder, folder / FILE
-        for path in (folder, self._file):
-            if path.is_symlink():
-                raise ClientError(f"{path} is a link, and nothing is written through one; remove it")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ClientError(f"{folder}: {error.strerror}; counts need a folder") from error
+        self._file = StateFile(folder, FILE, "counts")
+        self._file.make_folder()
 
     def add(self, identity: Json, counts: Json, week: int) -> None:
         """Add counts of an artifact, of which `identity` has the fields of a report that are the same for all of them."""
@@ -107,42 +97,22 @@ class Outbox:
             state["failures"], state["quiet_until"] = failures, quiet_until
 
     def _read(self) -> Json:
-        """The state; a new one where there is none, or a damaged one, whose counts are lost with it."""
-        new: Json = {
-            "schema": SCHEMA,
-            "secret": os.urandom(32).hex(),
-            "sequence": 0,
-            "open": [],
-            "waiting": [],
-            "failures": 0,
-            "quiet_until": 0.0,
-        }
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            state = json.loads(self._file.read_bytes())
-            if isinstance(state, dict) and state.get("schema") == SCHEMA and state.keys() == new.keys():
-                return state
-        return new
+        return self._file.read(_new_state())
 
-    @contextlib.contextmanager
-    def _change(self) -> Iterator[Json]:
-        """The state under the lock; it is written at the end. Raises ClientError where that cannot be."""
-        end = time.monotonic() + LOCK_SECONDS
-        try:
-            with (self._folder / "reports.lock").open("a+b") as lock:
-                while not lock_file(lock.fileno()):
-                    if time.monotonic() > end:
-                        raise ClientError(f"{self._folder}: another process holds the counts for {LOCK_SECONDS:g} s")
-                    time.sleep(PAUSE_SECONDS)
-                state = self._read()
-                yield state
-                beside = self._file.with_suffix(".new")
-                beside.unlink(missing_ok=True)
-                descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with open(descriptor, "w", encoding="utf-8") as file:
-                    json.dump(state, file, separators=(",", ":"))
-                beside.replace(self._file)
-        except OSError as error:
-            raise ClientError(f"{error.filename or self._folder}: {error.strerror}; counts need a folder") from error
+    def _change(self) -> AbstractContextManager[Json]:
+        return self._file.change(_new_state())
+
+
+def _new_state() -> Json:
+    return {
+        "schema": SCHEMA,
+        "secret": os.urandom(32).hex(),
+        "sequence": 0,
+        "open": [],
+        "waiting": [],
+        "failures": 0,
+        "quiet_until": 0.0,
+    }
 
 
 def _seal(state: Json, chosen: Any) -> None:

@@ -37,8 +37,7 @@ class _NoRedirects(HTTPRedirectHandler):
 
 def send_reports(outbox: Outbox, url: str, seconds: float) -> SendResult:
     """POST what waits, oldest first, until the server cannot be reached. Raises ClientError for an address that can be none."""
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-        raise ClientError(f"{url[:200]!a} is no address for reports, as https://models.example.com/reports")
+    check_address(url, "reports")
     failures, quiet_until = outbox.read_retry()
     waiting = outbox.waiting()
     if time.time() < quiet_until <= time.time() + 2 * LONGEST_PAUSE:
@@ -46,8 +45,9 @@ def send_reports(outbox: Outbox, url: str, seconds: float) -> SendResult:
     sent = refused = 0
     error = ""
     for report in waiting:
-        status, reason = _post(url, report["body"].encode(), report["key"], seconds)
-        if status is None or status in LATER or status >= 500:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": report["key"]}
+        status, reason = post_body(url, report["body"].encode(), headers, seconds)
+        if status is None or is_for_later(status):
             pause = min(FIRST_PAUSE * 2 ** min(failures, 20), LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
             outbox.write_retry(failures + 1, time.time() + pause)
             return SendResult(sent, refused, len(waiting) - sent - refused, reason)
@@ -59,9 +59,23 @@ def send_reports(outbox: Outbox, url: str, seconds: float) -> SendResult:
     return SendResult(sent, refused, 0, error)
 
 
-def _post(url: str, body: bytes, key: str, seconds: float) -> tuple[int | None, str]:
+def check_address(url: str, what: str) -> None:
+    """Raise ClientError for an address that nothing can be sent to; `what` is sent, as `reports`."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ClientError(f"{url[:200]!a} is no address for {what}, as https://models.example.com/{what}")
+
+
+def is_for_later(status: int) -> bool:
+    """Whether what was not taken should be tried again: the server may take it another time."""
+    return status in LATER or status >= 500
+
+
+def post_body(url: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int | None, str]:
     """The status of the answer, None where there was none, and what was wrong."""
-    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
     request = Request(url, body, headers, method="POST")  # noqa: S310  # the scheme was looked at
     try:
         with build_opener(_NoRedirects).open(request, timeout=seconds) as answer:
