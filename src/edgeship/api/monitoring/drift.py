@@ -100,17 +100,30 @@ def describe_field(result: FieldReport) -> tuple[Section, ...]:
     return field_page.describe_field(result)
 
 
-def draw_audit(samples: AnyPath, out: AnyPath, *, count: int = 400, seed: int | None = None) -> DrawnAudit:
+def draw_audit(
+    samples: AnyPath,
+    out: AnyPath,
+    *,
+    count: int = 400,
+    seed: int | None = None,
+    bundle: AnyPath | None = None,
+    artifact: str | None = None,
+    window: str | None = None,
+) -> DrawnAudit:
     """Draw rows of a CSV of samples (`predicted`, perhaps `user`) at random into another one, with a column `label` to fill in.
 
-    Of each user at most one. Raises InputError where `out` is there, or there are fewer rows.
+    `samples` may be the folder of samples that a collector took, or the inbox that it lies in: then only those that were picked
+    at random are drawn from, of one `bundle`, `artifact` and, where it is named, `window` (as 2026-W48). Of each user at most
+    one. Raises InputError where `out` is there, or there are fewer rows.
     """
     from secrets import randbits
 
     from edgeship.monitoring.drift import audit
 
     check_outside_of_bundles(Path(out))
-    return audit.draw_audit(Path(samples), Path(out), count, randbits(64) if seed is None else seed)
+    chosen = {"bundle": _read_bundle(bundle)[0] if bundle is not None else None, "artifact": artifact, "week": window}
+    named = {name: value for name, value in chosen.items() if value is not None}
+    return audit.draw_audit(Path(samples), Path(out), count, randbits(64) if seed is None else seed, named)
 
 
 def judge_audit(

@@ -17,10 +17,12 @@ from edgeship.api.files import check_outside_of_bundles
 from edgeship.errors import InputError, MissingDependencyError
 
 EXPORTS = ("parquet", "otlp-json")
+SAMPLES_MB, MOST_SAMPLES = 1024, 1000
 EXTRA = "pip install 'edgeship[monitor]'"
 
 if TYPE_CHECKING:
-    from edgeship.monitoring.inbox.bundles import BundleSources
+    from edgeship.monitoring.inbox.bundles import BundleProfile, BundleSources
+    from edgeship.monitoring.inbox.collector.sample_desk import SampleDesk
     from edgeship.monitoring.inbox.collector.server import Collector
     from edgeship.monitoring.inbox.inbox import Inbox, InboxCounts, StoredReport
     from edgeship.monitoring.inbox.ingest import Ingested
@@ -63,12 +65,17 @@ def open_collector(
     channel: AnyPath | None = None,
     registry: str | None = None,
     clock: Callable[[], float] = time.time,
+    samples: int = 0,
+    samples_to: AnyPath | None = None,
+    samples_mb: int = SAMPLES_MB,
 ) -> Collector:
     """A server that takes reports into an inbox: `url`, `serve()` until `stop()`; a context manager.
 
     `origins`: pages that may send, as https://shop.example. `rate`: requests a second of one address in the long run. Port 0
     is any that is free. Versions that appear in the channel or registry are taken without a restart. `clock`: seconds since
-    1970, which say when a report arrived.
+    1970, which say when a report arrived. `samples`: how many inputs for audits each device may send of a week, 0 for none; of
+    the bundles that are named here. They lie in the folder `samples_to` (default: `samples` beside the inbox), at most
+    `samples_mb` megabytes.
 
     Raises InputError for a port in use and where no bundle is known, MissingDependencyError without uvicorn.
     """
@@ -80,21 +87,45 @@ def open_collector(
         raise MissingDependencyError(f"the server needs uvicorn ({error}): {EXTRA}") from error
     from edgeship.monitoring.inbox.collector.app import CollectorApp, CollectorSettings
 
-    settings = CollectorSettings(frozenset(map(parse_origin, origins)), rate, clock)
+    origin_names = frozenset(map(parse_origin, origins))
     sources = _sources(bundles, channel, registry)
     found = sources.read()
-    inbox = _open(store, create=True)
+    inbox, desk = _open(store, create=True), None
     try:
+        if samples:
+            desk = _open_desk(found, store, samples, samples_to, samples_mb)
         inbox.add_profiles(found)
-        app = CollectorApp(inbox, sources, settings)
+        app = CollectorApp(inbox, sources, CollectorSettings(origin_names, rate, clock, desk))
         if not app.knows_bundles:
             raise InputError(
                 f"{printable(inbox.file)}: knows no bundle yet; name one by --bundle, --channel or --registry"
             )
         return Collector(inbox, app, host, port)
     except BaseException:
+        if desk:
+            desk.close()
         inbox.close()
         raise
+
+
+def _open_desk(
+    found: Sequence[BundleProfile], store: AnyPath, number: int, folder: AnyPath | None, megabytes: int
+) -> SampleDesk:
+    """What takes samples. Raises InputError for a folder that cannot be one, and where no bundle can have samples."""
+    from edgeship.monitoring.inbox.collector.sample_desk import SampleDesk
+    from edgeship.monitoring.inbox.place import parse_store
+    from edgeship.monitoring.inbox.samples.folder import SampleFolder, SampleLimits
+    from edgeship.monitoring.inbox.samples.form import check_forms, make_forms
+
+    if not 0 < number <= MOST_SAMPLES or megabytes < 1:
+        raise InputError(
+            f"samples: 1 to {MOST_SAMPLES:,} of a week, and at least 1 MB, not {number:,} and {megabytes:,}"
+        )
+    place = parse_store(str(store)).parent / "samples" if folder is None else Path(folder)
+    check_outside_of_bundles(place)
+    forms = make_forms(found)
+    check_forms(forms)
+    return SampleDesk(SampleFolder(place, SampleLimits(number, megabytes << 20)), forms)
 
 
 def export_reports(out: AnyPath, *, store: AnyPath, to: str, window: str | None = None) -> int:

@@ -31,14 +31,25 @@ def audit() -> None:
 @click.option("--count", type=click.IntRange(min=1), default=400, show_default=True, help="How many rows to draw.")
 @click.option("--out", type=PATH, required=True, help="The CSV to write, with an empty column `label`.")
 @click.option("--seed", type=click.IntRange(min=0), help="For the same draw again (default: a new one).")
+@click.option("--bundle", type=PATH, help="Only samples of this bundle.")
+@click.option("--artifact", help="Only samples of this artifact, as tflite/int8.")
+@click.option("--window", metavar="WEEK", help="Only samples of this week, as 2026-W48.")
 @JSON
-def draw(samples: Path, count: int, out: Path, seed: int | None, json_file: str | None) -> None:
+def draw(
+    samples: Path, count: int, out: Path, seed: int | None, bundle: Path | None, artifact: str | None, window: str | None,
+    json_file: str | None,
+) -> None:  # fmt: skip
     """Draw rows of SAMPLES at random, of each user at most one.
 
+    SAMPLES is a CSV, or what `monitor collect --samples` took: the inbox, or its folder of samples. Samples that were picked
+    because the model was unsure are left out.
+
     \b
-    Example: edgeship monitor audit draw samples.csv --count 400 --out audit.csv
+    Examples:
+      edgeship monitor audit draw samples.csv --count 400 --out audit.csv
+      edgeship monitor audit draw inbox --bundle bundle --artifact tflite/int8 --out audit.csv
     """
-    drawn = api.draw_audit(samples, out, count=count, seed=seed)
+    drawn = api.draw_audit(samples, out, count=count, seed=seed, bundle=bundle, artifact=artifact, window=window)
     if json_file != "-":
         from edgeship.untrusted import printable
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edgeship import api
-from edgeship.cli.monitoring.inbox_options import STORE, bundle_options
+from edgeship.cli.monitoring.inbox_options import PATH, STORE, bundle_options
 from edgeship.cli.options import JSON
 from edgeship.cli.output import write_json
 
@@ -27,17 +27,27 @@ from edgeship.cli.output import write_json
     "--rate", type=click.FloatRange(min=0.01), default=20.0, show_default=True,
     help="Reports a second that one address may send in the long run; ten times as many at once.",
 )  # fmt: skip
+@click.option(
+    "--samples", type=click.IntRange(0, 1000), default=0, metavar="N",
+    help="Inputs for audits that a device may send of a week, half of them random (default: none are taken).",
+)  # fmt: skip
+@click.option("--samples-to", type=PATH, metavar="DIR", help="Where they lie (default: samples, beside the inbox).")
+@click.option(
+    "--samples-mb", type=click.IntRange(min=1), default=1024, show_default=True, help="Megabytes of them at most."
+)
 @JSON
 def collect(json_file: str | None, **options: Any) -> None:
     """Run the server that clients send their reports to: POST /reports, and GET /health and /metrics.
 
     A report is answered once it is on the disk; a second copy is told so and not counted. Versions that are published in the
     channel or registry meanwhile are known without a restart. Ctrl-C or SIGTERM ends it, once what was begun is answered.
+    With --samples also POST /samples, of users who agreed (docs/monitoring/audit.md).
 
     \b
     Examples:
       edgeship monitor collect --store inbox --bundle bundle --port 8090
       edgeship monitor collect --store inbox --channel site/channel --host 0.0.0.0 --origin https://shop.example
+      edgeship monitor collect --store inbox --bundle bundle --samples 10
     """
     with api.open_collector(**options) as collector:
         for name in ("SIGTERM", "SIGINT"):

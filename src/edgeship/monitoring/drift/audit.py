@@ -1,7 +1,8 @@
 """An audit: a random sample of real inputs gets labels by hand, and tells how right the model is now.
 
 Samples are a CSV: what an app's users agreed to send, a row each, with the class that the model said in `predicted`; perhaps
-`user`, and in `server` what the server model says of the same input. Other columns, as a file's name, are carried along.
+`user`, and in `server` what the server model says of the same input. Other columns, as a file's name, are carried along. Or they
+are a folder of samples that `monitor collect` took, whose `samples.csv` is such a CSV.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from edgeship.storage.atomic import atomic_file
 from edgeship.types import Verdict
 from edgeship.untrusted import printable, regular_file
 
-PREDICTED, LABEL, USER, SERVER = "predicted", "label", "user", "server"
+PREDICTED, LABEL, USER, SERVER, PICKED = "predicted", "label", "user", "server", "picked"
+TABLE, RANDOM = "samples.csv", "random"  # of a folder of samples; of `picked`
+# What tells whose answers an audit is of, with the option that chooses one.
+CHOICES = {"bundle": "--bundle", "artifact": "--artifact"}
 MOST_BYTES = 256 << 20
 Row = Mapping[str, str]
 
@@ -74,15 +78,19 @@ class AuditResult:
     verdict: Verdict
 
 
-def draw_audit(samples: Path, out: Path, count: int, seed: int) -> DrawnAudit:
+def draw_audit(samples: Path, out: Path, count: int, seed: int, chosen: Mapping[str, str]) -> DrawnAudit:
     """Write `count` rows of a CSV, drawn at random with an empty `label`; of a user at most one, as users are the sample.
 
-    What labellers see is in random order; a column `label` of the samples is not taken over. Raises InputError for a file that
-    is there, and fewer rows.
+    `chosen`: what a column must say, as {"week": "2026-W48"}. Where there is a column `picked`, only its `random` rows are drawn
+    from: those that were picked because the model was unsure tell nothing of its accuracy. What labellers see is in random
+    order; a column `label` of the samples is not taken over. Raises InputError for a file that is there, fewer rows, and rows of
+    several bundles or artifacts.
     """
     if out.exists():
         raise InputError(f"{printable(out)}: is there already; name another file, so that no labels are lost")
+    samples = _find_table(samples)
     fields, rows = _read_rows(samples)
+    rows = _choose_rows(samples, fields, rows, chosen)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(rows))
     users = {row[USER] for row in rows} if USER in fields else None
@@ -98,6 +106,40 @@ def draw_audit(samples: Path, out: Path, count: int, seed: int) -> DrawnAudit:
         writer.writeheader()
         writer.writerows({name: rows[place][name] for name in kept} for place in order[:count])
     return DrawnAudit(len(rows), None if users is None else len(users), count)
+
+
+def _find_table(samples: Path) -> Path:
+    """The CSV itself; of a folder of samples, or of an inbox that has one, its table."""
+    places = [samples, samples / "samples"] if samples.is_dir() else []
+    found = next((place / TABLE for place in places if (place / TABLE).is_file()), None)
+    if places and found is None:
+        raise InputError(
+            f"{printable(samples)}: has no {TABLE}; `edgeship monitor collect --samples` makes such a folder"
+        )
+    return found or samples
+
+
+def _choose_rows(
+    samples: Path, fields: Sequence[str], rows: list[dict[str, str]], chosen: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """The rows that an audit may be drawn from, of one bundle and artifact."""
+    place = printable(samples)
+    if PICKED in fields:
+        rows = [row for row in rows if row[PICKED] == RANDOM]
+    for name, value in chosen.items():
+        if name not in fields:
+            raise InputError(f"{place}: has no column {name} to choose by")
+        rows = [row for row in rows if row[name] == value]
+    if not rows:
+        what = f"has no {RANDOM} rows" if PICKED in fields else "has no rows"
+        told = "".join(f", {name} {printable(value)[:40]}" for name, value in chosen.items())
+        raise InputError(f"{place}: {what}{told}")
+    for name, option in CHOICES.items():
+        values = {row[name] for row in rows} if name in fields and PICKED in fields else set()
+        if len(values) > 1:
+            listed = ", ".join(printable(value)[:16] for value in sorted(values)[:5])
+            raise InputError(f"{place}: has samples of {len(values)} {name}s ({listed}); choose one by {option}")
+    return rows
 
 
 def judge_audit(

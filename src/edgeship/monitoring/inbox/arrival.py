@@ -64,7 +64,7 @@ def check_report(content: bytes, known: Mapping[str, KnownBundle], received: int
         report = read_report(content)
     except InputError as error:
         raise RefusedReport("invalid", str(error)) from error
-    late = _check_window(report.window, received // 86_400)
+    late = check_window(report.window, received // 86_400)
     _check_bundle(report, known)
     body = _ENCODER.encode(report)
     return Arrival(report.key, report.window, report.profile, hashlib.sha256(body).digest()[:16], body, received, late)
@@ -83,13 +83,16 @@ def _check_bundle(report: Report, known: Mapping[str, KnownBundle]) -> None:
 
 
 @lru_cache(maxsize=1000)
-def _check_window(window: str, day: int) -> bool:
-    """Whether a report of the window is late on that day (since 1970). Raises RefusedReport where it is too far off."""
+def check_window(window: str, day: int, what: str = "report") -> bool:
+    """Whether a report, or another `what`, of the window is late on that day (since 1970).
+
+    Raises RefusedReport where it is too far off.
+    """
     passed = day - (first_day(window).toordinal() - EPOCH)  # days since its Monday; no date: a year may be 1 or 9999
     if not -MOST_DAYS <= passed <= 6 + MOST_DAYS:
         today = date.fromordinal(day + EPOCH)
         raise RefusedReport(
-            "window", f"the report is of {window}, more than {MOST_DAYS} days from {today}, when it arrived"
+            "window", f"the {what} is of {window}, more than {MOST_DAYS} days from {today}, when it arrived"
         )
     return passed >= CLOSED_AFTER.days
 

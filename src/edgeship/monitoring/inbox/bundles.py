@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeship.bundle.bundle import MANIFEST, open_bundle
+from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.profile.profile import FILE, parse_profile
@@ -15,10 +16,14 @@ from edgeship.untrusted import parse_json, printable
 
 @dataclass(frozen=True)
 class BundleProfile:
-    """The content of a `profile.json`, and the sha256 of the manifest that it came with; empty where that is not known."""
+    """The content of a `profile.json`, and the sha256 of the manifest that it came with; empty where that is not known.
+
+    `contract`: the content of the `contract.json` beside it, empty where there is none.
+    """
 
     body: bytes
     manifest: str = ""
+    contract: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ def _read_bundle(root: Path) -> BundleProfile:
     bundle = open_bundle(root)
     if FILE not in bundle.manifest.files:
         raise InputError(f"{printable(root)}: has no {FILE}, by which clients count; ship it with evaluation data")
-    return BundleProfile((bundle.root / FILE).read_bytes(), digest.of_path(bundle.root / MANIFEST))
+    contract = (bundle.root / CONTRACT).read_bytes() if CONTRACT in bundle.manifest.files else b""
+    return BundleProfile((bundle.root / FILE).read_bytes(), digest.of_path(bundle.root / MANIFEST), contract)
 
 
 def _read_channel(folder: Path) -> Iterator[BundleProfile]:
@@ -69,9 +75,10 @@ def _read_channel(folder: Path) -> Iterator[BundleProfile]:
     repository = open_repository(folder)
     for match in filter(None, map(VERSION.fullmatch, repository.targets.signed.targets)):
         version = read_version_file(repository, match[1], int(match[2]))
-        for file in version.shared:
-            if file.path == FILE:
-                yield BundleProfile(repository.read_target(file_path(match[1], file.sha256)))
+        files = {file.path: file_path(match[1], file.sha256) for file in version.shared}
+        if FILE in files:
+            contract = repository.read_target(files[CONTRACT]) if CONTRACT in files else b""
+            yield BundleProfile(repository.read_target(files[FILE]), contract=contract)
 
 
 def _read_registry(store: str) -> Iterator[BundleProfile]:
@@ -80,5 +87,7 @@ def _read_registry(store: str) -> Iterator[BundleProfile]:
     with open_store(store) as opened:
         for name in opened.names():
             for version in opened.versions(name):
-                if content := opened.manifest(version).files.get(FILE):
-                    yield BundleProfile(opened.files.find(content).read_bytes(), version.record.bundle)
+                files = opened.manifest(version).files
+                if FILE in files:
+                    contract = opened.files.find(files[CONTRACT]).read_bytes() if CONTRACT in files else b""
+                    yield BundleProfile(opened.files.find(files[FILE]).read_bytes(), version.record.bundle, contract)

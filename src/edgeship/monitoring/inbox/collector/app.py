@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.inbox.arrival import Arrival, RefusedReport, check_report
@@ -16,11 +17,13 @@ from edgeship.monitoring.inbox.collector.known import KnownBundles
 from edgeship.monitoring.inbox.collector.metrics import render_metrics
 from edgeship.monitoring.inbox.collector.rate_limit import RateLimit
 from edgeship.monitoring.inbox.collector.request import Answer, Receive, RefusedRequestError, Send, read_body
+from edgeship.monitoring.inbox.collector.sample_desk import SampleDesk
 from edgeship.monitoring.inbox.collector.writer import Writer
 from edgeship.monitoring.inbox.database import StoreError
 from edgeship.monitoring.inbox.inbox import Inbox
 
 PATHS = {"/reports": ("POST", "OPTIONS"), "/health": ("GET", "HEAD"), "/metrics": ("GET",)}
+SAMPLE_PATHS = {"/samples": ("POST", "OPTIONS"), "/samples/wanted": ("GET",)}
 FLUSH_SECONDS = 10.0  # between writes of what was refused
 STATUS = {"new": 201, "duplicate": 200}
 CONFLICT = "another report of this key has other content; neither of them is counted"
@@ -34,11 +37,15 @@ PREFLIGHT = (
 
 @dataclass(frozen=True)
 class CollectorSettings:
-    """Which pages may send (`origins`), how many requests a second an address, and the clock that says when a report arrived."""
+    """Which pages may send (`origins`), how many requests a second an address, and the clock that says when a report arrived.
+
+    `samples`: what takes samples for audits; None: none are taken.
+    """
 
     origins: frozenset[str] = frozenset()
     rate: float = 20.0
     clock: Callable[[], float] = time.time
+    samples: SampleDesk | None = None
 
 
 class CollectorApp:
@@ -49,6 +56,7 @@ class CollectorApp:
         self._known = KnownBundles(inbox, sources)
         self._limit = RateLimit(settings.rate)
         self._writer = Writer(inbox)
+        self._paths = PATHS | (SAMPLE_PATHS if settings.samples else {})
         self.requests: Counter[int] = Counter()
         self.results: Counter[str] = Counter()
 
@@ -56,6 +64,11 @@ class CollectorApp:
     def knows_bundles(self) -> bool:
         """Whether there is a bundle whose reports are taken."""
         return bool(self._known.by_profile)
+
+    def close(self) -> None:
+        """Let another process take samples into the folder."""
+        if self._settings.samples:
+            self._settings.samples.close()
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer by ASGI."""
@@ -96,20 +109,35 @@ class CollectorApp:
 
     async def _route(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
         path, method = scope["path"], scope["method"]
-        if path not in PATHS:
+        if path not in self._paths:
             raise RefusedRequestError(404, f"there is nothing here; reports go to {next(iter(PATHS))}")
-        if method not in PATHS[path]:
-            allowed = ", ".join(PATHS[path])
+        if method not in self._paths[path]:
+            allowed = ", ".join(self._paths[path])
             raise RefusedRequestError(405, f"only {allowed} is answered here", headers=((b"allow", allowed.encode()),))
         if path == "/metrics":
-            return Answer(200, render_metrics(self.requests, self.results, self._writer))
+            desk = self._settings.samples
+            return Answer(
+                200, render_metrics(self.requests, self.results, self._writer, desk.results if desk else None)
+            )
         if path == "/health":
             return await self._check_health()
         self._check_origin(headers)
         if method == "OPTIONS":
             return Answer(204, "", PREFLIGHT)
         self._check_rate(scope)
+        if self._settings.samples and path in SAMPLE_PATHS:
+            return await self._answer_on_samples(self._settings.samples, scope, headers, receive)
         return await self._take(headers, await read_body(headers, receive))
+
+    async def _answer_on_samples(
+        self, desk: SampleDesk, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], receive: Receive
+    ) -> Answer:
+        if scope["method"] == "POST":
+            return await desk.take(headers, receive, int(self._settings.clock()))
+        asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("profile", [""])[0]
+        if asked and not desk.knows(asked) and await self._known.look_again(self._writer):
+            desk.learn(self._known.found)
+        return desk.tell_wanted()
 
     def _check_origin(self, headers: Mapping[bytes, bytes]) -> None:
         """A page names its origin itself, and no page can name another."""

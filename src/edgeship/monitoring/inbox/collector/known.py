@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from edgeship.errors import EdgeshipError
 from edgeship.monitoring.inbox.arrival import KnownBundle
-from edgeship.monitoring.inbox.bundles import BundleSources
+from edgeship.monitoring.inbox.bundles import BundleProfile, BundleSources
 from edgeship.monitoring.inbox.collector.writer import LOG, Writer
 from edgeship.monitoring.inbox.inbox import Inbox
 
@@ -27,6 +27,7 @@ class KnownBundles:
         self._looked_at = time.monotonic()
         self._lock = asyncio.Lock()
         self.by_profile: Mapping[str, KnownBundle] = inbox.read_known()
+        self.found: Sequence[BundleProfile] = ()  # by the last look
 
     async def look_again(self, writer: Writer) -> bool:
         """Read channel, registry and inbox again, unless that was done just now; whether it was."""
@@ -34,7 +35,7 @@ class KnownBundles:
             if time.monotonic() - self._looked_at < PAUSE:
                 return False
             try:
-                found = await asyncio.to_thread(self._sources.read)
+                self.found = found = await asyncio.to_thread(self._sources.read)
                 await writer.run(lambda: self._inbox.add_profiles(found))
                 self.by_profile = await writer.run(self._inbox.read_known)
             except (EdgeshipError, OSError) as error:

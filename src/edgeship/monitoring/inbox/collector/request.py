@@ -49,30 +49,41 @@ class RefusedRequestError(Exception):
         self.answer = Answer(status, {"error": error, "reason": reason}, headers)
 
 
-def _too_large() -> RefusedRequestError:
-    return RefusedRequestError(413, f"the report is larger than {MOST_BYTES:,} bytes", headers=CLOSE)
+@dataclass(frozen=True)
+class BodyLimit:
+    """How many bytes of `what` are taken, packed or unpacked."""
+
+    what: str = "report"
+    most_bytes: int = MOST_BYTES
+
+    def error(self) -> RefusedRequestError:
+        """What is answered where there are more."""
+        return RefusedRequestError(413, f"the {self.what} is larger than {self.most_bytes:,} bytes", headers=CLOSE)
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+REPORT = BodyLimit()
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: BodyLimit = REPORT) -> bytes:
     """The content of a request, unpacked where it is packed by gzip.
 
     Raises RefusedRequestError for one that is too large, slow, broken off, or packed otherwise.
     """
     packing = headers.get(b"content-encoding", b"identity").strip().lower()
     if packing not in (b"identity", b"gzip"):
-        raise RefusedRequestError(415, "the report must be packed by gzip or not at all")
+        raise RefusedRequestError(415, f"the {limit.what} must be packed by gzip or not at all")
     length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length[:12]) > MOST_BYTES:
-        raise _too_large()
+    if length.isdigit() and int(length[:12]) > limit.most_bytes:
+        raise limit.error()
     try:
         async with asyncio.timeout(SECONDS):
-            body = await _receive_all(receive)
+            body = await _receive_all(receive, limit)
     except TimeoutError as error:
-        raise RefusedRequestError(408, f"the report did not arrive within {SECONDS} s", headers=CLOSE) from error
-    return _unpack(body) if packing == b"gzip" else body
+        raise RefusedRequestError(408, f"the {limit.what} did not arrive within {SECONDS} s", headers=CLOSE) from error
+    return _unpack(body, limit) if packing == b"gzip" else body
 
 
-async def _receive_all(receive: Receive) -> bytes:
+async def _receive_all(receive: Receive, limit: BodyLimit) -> bytes:
     parts, size = [], 0
     while True:
         message = await receive()
@@ -81,20 +92,20 @@ async def _receive_all(receive: Receive) -> bytes:
         part = message.get("body", b"")
         parts.append(part)
         size += len(part)
-        if size > MOST_BYTES:
-            raise _too_large()
+        if size > limit.most_bytes:
+            raise limit.error()
         if not message.get("more_body"):
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _unpack(body: bytes) -> bytes:
+def _unpack(body: bytes, limit: BodyLimit) -> bytes:
     unpacking = zlib.decompressobj(31)
     try:
-        content = unpacking.decompress(body, MOST_BYTES + 1)
+        content = unpacking.decompress(body, limit.most_bytes + 1)
     except zlib.error as error:
-        raise RefusedRequestError(400, "the report is not valid gzip") from error
-    if len(content) > MOST_BYTES:
-        raise _too_large()
+        raise RefusedRequestError(400, f"the {limit.what} is not valid gzip") from error
+    if len(content) > limit.most_bytes:
+        raise limit.error()
     if not unpacking.eof or unpacking.unused_data:
-        raise RefusedRequestError(400, "the report is not valid gzip")
+        raise RefusedRequestError(400, f"the {limit.what} is not valid gzip")
     return content

@@ -22,7 +22,7 @@ class Collector:
     """A server that takes reports: `url`, `serve()` until `stop()`, which any thread may call; a context manager."""
 
     def __init__(self, inbox: Inbox, app: Any, host: str, port: int) -> None:
-        self._inbox = inbox
+        self._inbox, self._app = inbox, app
         self._socket = open_socket(host, port)
         name = f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{self._socket.getsockname()[1]}"
@@ -43,6 +43,7 @@ class Collector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._socket.close()
+        self._app.close()
         self._inbox.close()
 
 
