@@ -99,7 +99,7 @@ test: lint pages clients
 # The first steps on other machines; all of it by test-machines.
 test-more: env test-seeds
 	$(BIN)/pytest $(MORE) $(LONG) --ignore=tests/machines/test_whole.py
-	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py tests/model_registry tests/serving
+	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py tests/e2e/test_field.py tests/model_registry tests/monitoring tests/serving
 	$(BIN)/edgeship runtimes install client-kotlin-jvm
 	$(BIN)/pytest -m more tests/client tests/convert tests/deploy tests/pipeline tests/web_demo
 

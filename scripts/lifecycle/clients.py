@@ -1,0 +1,138 @@
+"""Devices that are simulated but for what they run: the real client, the real artifact, the real counter, the real network.
+
+client = SimulatedClient(folder, BundledModel(bundle, "tflite/int8"), seed=7)
+answers = client.use({"image": images}, truth, feedback=0.2)  # one count each
+client.counter.send("http://127.0.0.1:8090/reports")
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter as Tally
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeship.client import Counter, SampleStore
+from edgeship.client.selftest.engines import Engine, open_engine
+from edgeship.client.selftest.runtimes import find_runtime
+
+Array = NDArray[Any]
+TIERS = ("low", "mid", "mid", "high")
+
+
+class InstalledModel(Protocol):
+    """What an app needs of the model that it runs; `edgeship.client.Client` has it, once it was updated."""
+
+    @property
+    def version(self) -> int | None:
+        """Its number in the channel; None: there is none."""
+
+    @property
+    def model(self) -> Path:
+        """The file that a runtime opens."""
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        """Its `contract.json`."""
+
+    @property
+    def profile(self) -> Path | None:
+        """Its `profile.json`."""
+
+    @property
+    def arms(self) -> dict[str, str]:
+        """By experiment, the arm that the device was assigned to."""
+
+
+class BundledModel:
+    """An artifact of a bundle, as an app ships with it, without a channel."""
+
+    version, arms = 0, dict[str, str]()
+
+    def __init__(self, bundle: Path, artifact: str) -> None:
+        self.contract: dict[str, Any] = json.loads((bundle / "contract.json").read_bytes())
+        described = next(item for item in self.contract["artifacts"] if item["id"] == artifact)
+        self.model, self.profile = bundle / described["path"], bundle / "profile.json"
+
+
+class SimulatedClient:
+    """An installation of an app. `folder`: what it keeps. `seed`: of what its user does.
+
+    `used`: by window, what was counted, from the raw answers: `inferences`, outcomes, `right` where the truth was given.
+    """
+
+    def __init__(
+        self, folder: Path, installed: InstalledModel, *, artifact: str = "tflite/int8", tier: str | None = None, seed: int = 0
+    ) -> None:  # fmt: skip
+        self.folder, self.installed = folder, installed
+        self._artifact, self._tier = artifact, tier or TIERS[seed % len(TIERS)]
+        self.chance = np.random.default_rng((seed, 19))
+        self.used: Tally[str] = Tally()
+        self.samples: SampleStore | None = None
+        self._version: int | None = None
+        self._open()
+
+    def _open(self) -> None:
+        """What depends on the version that runs."""
+        if self.installed.profile is None:
+            raise ValueError(f"version {self.installed.version} has no profile to count by")
+        contract, form = self.installed.contract, self._artifact.partition("/")[0]
+        described = next(item for item in contract["artifacts"] if item["id"] == self._artifact)
+        runtime = find_runtime(form)
+        self.engine: Engine = open_engine(form, self.installed.model, described)
+        self.counter = Counter(
+            self.installed.profile, artifact=self._artifact, state=self.folder / "counts",
+            runtime=runtime.name if runtime else form, arms=self.installed.arms, tier=self._tier,
+        )  # fmt: skip
+        self._shapes = {item["name"]: item["shape"] for item in contract["outputs"]}
+        self._version = self.installed.version
+
+    def use(self, inputs: Mapping[str, Array], truth: Array | None = None, feedback: float = 0.0) -> Array:
+        """Run the artifact on samples (n, ...) by input, count each, and return the predicted classes (n,).
+
+        `truth` (n,): the right classes, of which the user tells in a share of `feedback`: `accepted` or `corrected`.
+        """
+        if self.installed.version != self._version:
+            self.counter.save()
+            self._open()
+            if self.samples:
+                self.samples.save()
+                self.agree()
+        number = len(next(iter(inputs.values())))
+        tensors = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
+        begin = time.perf_counter()
+        answers = {name: values.reshape(number, -1) for name, values in self.engine.run(tensors).items()}
+        milliseconds = 1000 * (time.perf_counter() - begin) / number
+        predicted = np.full(number, -1)
+        for place in range(number):
+            sample = {name: values[place] for name, values in tensors.items()}
+            answer = {name: values[place] for name, values in answers.items()}
+            found = self.counter.count(answer, sample, milliseconds=milliseconds)
+            predicted[place] = -1 if found is None else found
+            if self.samples:
+                self.samples.offer(answer, sample)
+        self.used["inferences"] += number
+        if truth is not None:
+            self._tell_outcomes(predicted, truth, feedback)
+        return predicted
+
+    def agree(self) -> SampleStore:
+        """The user agrees that inputs are kept for audits: where they are."""
+        if self.installed.profile is None:
+            raise ValueError("there is no profile to keep samples by")
+        self.samples = SampleStore(self.installed.profile, artifact=self._artifact, state=self.folder / "samples")
+        self.samples.allow()
+        return self.samples
+
+    def _tell_outcomes(self, predicted: Array, truth: Array, feedback: float) -> None:
+        right = predicted == truth
+        self.used["right"] += int(right.sum())
+        for place in np.flatnonzero(self.chance.random(len(truth)) < feedback):
+            event = "accepted" if right[place] else "corrected"
+            self.counter.outcome(event, int(predicted[place]))
+            self.used[event] += 1

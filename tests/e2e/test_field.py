@@ -1,0 +1,173 @@
+"""The real path of a report: a trained model's artifact in LiteRT, the client's counter, a collector over HTTP, `monitor drift`.
+
+Only the users and the calendar are made up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import pytest
+
+from edgeship.client import Client
+from scripts.lifecycle.calendar import Calendar
+from scripts.lifecycle.clients import BundledModel, SimulatedClient
+from scripts.lifecycle.field import SimulatedField, read_evaluation
+from scripts.lifecycle.site import serve_folder
+from scripts.lifecycle.users import add_noise, darken_and_tilt, draw_users
+from tests.e2e.conftest import SEED, Command, shared
+
+MONDAY = datetime(2026, 9, 7, tzinfo=UTC)
+ARTIFACT = "tflite/int8"
+Json = dict[str, Any]
+
+
+def install(folder: Path, bundle: Path, number: int) -> list[SimulatedClient]:
+    model = BundledModel(bundle, ARTIFACT)
+    return [
+        SimulatedClient(folder / f"client-{place}", model, artifact=ARTIFACT, seed=place) for place in range(number)
+    ]
+
+
+def follow(folder: Path, channel: str, root: Path, number: int) -> list[SimulatedClient]:
+    """Devices that fetch their model from a channel, verify it, and run its self-test."""
+    devices = [
+        Client(
+            channel, name="garments/stable", artifact=ARTIFACT, state=folder / f"client-{place}" / "model", root=root,
+            device_id=f"device-{place}",
+        )
+        for place in range(number)
+    ]  # fmt: skip
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda device: device.update(), devices))
+    assert {(result.status, result.running) for result in results} == {("updated", 1)}, results[0]
+    assert min(result.goldens for result in results) > 0
+    return [
+        SimulatedClient(folder / f"client-{place}", device, artifact=ARTIFACT, seed=place)
+        for place, device in enumerate(devices)
+    ]
+
+
+def judge(field: SimulatedField, store: Path, week: int) -> tuple[Json, str]:
+    """What `monitor drift` says on the day on which a week is closed: its JSON and its page."""
+    field.close(week)
+    page, out = store / f"{week}.html", store / f"{week}.json"
+    done = field.calendar.run("monitor", "drift", "--store", store, "--page", page, "--json", out, check=(0, 1))
+    result = json.loads(out.read_text())
+    assert done.returncode == (result["verdict"] == "ALARM")
+    assert f"drift in {field.window_of(week)}: {result['verdict']}" in done.stdout
+    return result, page.read_text()
+
+
+def check_result(result: Json, page: str, field: SimulatedField, week: int, counted: Counter[str]) -> None:
+    """The JSON and the page of a week hold what its clients counted."""
+    windows = [field.window_of(number) for number in range(1, week + 1)]
+    assert (result["window"], result["preliminary"]) == (windows[-1], False)
+    assert result["baseline"] == windows[: min(week - 1, 4)]
+    assert [item["window"] for item in result["weeks"]] == windows
+    last = result["weeks"][-1]
+    assert (last["installs"], last["inferences"], last["late"]) == (len(field.clients), counted["inferences"], 0)
+    for text in (f"Drift in {windows[-1]}", f">{result['verdict']}<", *windows, "<svg"):
+        assert text in page
+    if result["verdict"] == "ALARM":
+        assert result["reasons"][0].partition(" points")[0] in page
+
+
+def check_field_page(field: SimulatedField, store: Path, bundle: Path, counted: dict[int, Counter[str]]) -> None:
+    """`monitor report`: every inference and outcome that clients counted, on one page."""
+    page, out = store / "field.html", store / "field.json"
+    field.calendar.run("monitor", "report", "--store", store, "--bundle", bundle, "--page", page, "--json", out)
+    result = json.loads(out.read_text())
+    assert [item["window"] for item in result["weeks"]] == [field.window_of(week) for week in counted]
+    for item, own in zip(result["weeks"], counted.values(), strict=True):
+        assert (item["installs"], item["inferences"]) == (len(field.clients), own["inferences"])
+        assert item["outcomes"] == {name: own[name] for name in ("accepted", "corrected") if own[name]}
+    [version] = result["versions"]
+    assert version["inferences"] == sum(own["inferences"] for own in counted.values())
+    assert {row["tier"] for row in result["latency"]} == {"low", "mid", "high"}
+    assert all(0 < row["p50_ms"] <= row["p90_ms"] for row in result["latency"])
+    text = page.read_text()
+    assert all(f"{own['inferences']:,}" in text for own in counted.values())
+    assert text.count("<svg") == 2
+
+
+def test_thirty_clients_report_and_noise_in_week_six_is_an_alarm(shipped_once, tmp_path):
+    bundle, store = shipped_once / "bundle", tmp_path / "inbox"
+    data = read_evaluation(shipped_once / "evaluation.npz")
+    users = draw_users(30, int(data.labels.max()) + 1, habit=40, seed=1)
+    with Calendar(MONDAY) as calendar:
+        field = SimulatedField(calendar, install(tmp_path, bundle, 30), users, data, monday=MONDAY, feedback=0.3)
+        counted: dict[int, Counter[str]] = {}
+        with calendar.collect("--store", store, "--bundle", bundle, "--rate", 1000) as url:
+            for week in range(1, 7):
+                counted[week] = field.live(week, partial(add_noise, deviation=1.5) if week == 6 else None)
+                assert {result.sent for result in field.send(week, url)} == {1}
+        quiet = judge(field, store, 5)
+        check_result(*quiet, field, 5, counted[5])
+        assert quiet[0]["verdict"] != "ALARM"
+        noisy = judge(field, store, 6)
+        check_result(*noisy, field, 6, counted[6])
+        assert noisy[0]["verdict"] == "ALARM"
+        check_field_page(field, store, bundle, counted)
+
+
+@pytest.fixture(scope="session")
+def fashion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default task, trained for a short time and shipped."""
+    root = shared(tmp_path_factory)
+    folder = root / "fashion"
+    with filelock.FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            draft = root / "fashion.draft"
+            run = Command(root, root / "cache")
+            run("train", "fashion-mnist", "--out", draft, "--epochs", 3, "--seed", SEED, check=0)
+            done = run("ship", draft / "server.keras", "--out", draft / "bundle", "--to", "tflite")
+            assert done.returncode in (0, 1), done.stderr
+            draft.rename(folder)
+    return folder
+
+
+@pytest.mark.more
+def test_200_clients_of_a_channel_in_eight_weeks_and_the_world_turns_in_week_five(fashion, tmp_path):
+    bundle, store = fashion / "bundle", tmp_path / "inbox"
+    data, channel, keys = read_evaluation(fashion / "evaluation.npz"), tmp_path / "channel", tmp_path / "keys"
+    users = draw_users(200, 10, habit=20, seed=2)
+    counted: dict[int, Counter[str]] = {}
+    results: dict[int, Json] = {}
+    with Calendar(MONDAY) as calendar:
+        calendar.run("deploy", "keygen", "--out", keys)
+        calendar.run(
+            "deploy", "publish", bundle, "--channel", channel, "--name", "garments/stable", "--key", keys, "--force"
+        )
+        with serve_folder(channel) as site:
+            clients = follow(tmp_path, site, channel / "metadata" / "1.root.json", 200)
+        field = SimulatedField(calendar, clients, users, data, monday=MONDAY)
+        with calendar.collect("--store", store, "--channel", channel, "--rate", 1000) as url:
+            for week in range(1, 10):  # the last one only passes
+                if week <= 8:
+                    counted[week] = field.live(week, darken_and_tilt if week >= 5 else None)
+                    assert {result.sent for result in field.send(week, url)} == {1}
+                if week >= 2:
+                    result, page = judge(field, store, week - 1)
+                    check_result(result, page, field, week - 1, counted[week - 1])
+                    results[week - 1] = result
+    verdicts = {week: result["verdict"] for week, result in results.items()}
+    assert "ALARM" not in [verdicts[week] for week in range(1, 5)], verdicts
+    assert "ALARM" in (verdicts[5], verdicts[6]), verdicts
+    assert (verdicts[7], verdicts[8]) == ("ALARM", "ALARM")
+    lost = np.array([counted[week]["right"] / counted[week]["inferences"] for week in (4, 6)])
+    drop = results[6]["judgement"]["drop"]
+    assert lost[0] - lost[1] > 0.02 < drop["before"] - drop["now"]
+    assert {move["name"] for move in results[6]["judgement"]["moved"]} >= {
+        "mean of image",
+        "confidence of probabilities",
+    }
+    check_field_page(field, store, bundle, counted)
