@@ -110,10 +110,14 @@ def test_pseudonyms_are_not_those_of_reports_and_change(tmp_path: Path, clock: A
         header = json.loads((tmp_path / "samples" / item.file).read_bytes().partition(b"\n")[0])
         users.append(header["user"])
     assert users[0] == users[1] != users[2]
+    assert [store.name_user(window) for window in ("2026-W48", "2026-W49")] == users[1:]
+    with pytest.raises(ClientError, match="is no week"):
+        store.name_user("yesterday")
     counter = Counter(tmp_path / "profile.json", artifact=ARTIFACT, state=tmp_path / "counts", runtime="LiteRT")
     counter.error("crash")
     assert counter.preview()[0]["install"] not in users
     store.forget()
+    assert store.name_user("2026-W48") is None
     store.allow()
     offer_many(store, 10)
     header = json.loads((tmp_path / "samples" / store.preview()[0].file).read_bytes().partition(b"\n")[0])

@@ -83,6 +83,16 @@ class SampleStore:
         self._folder.allow()
         self._secret = self._folder.read_secret()
 
+    def name_user(self, window: str) -> str | None:
+        """The pseudonym that samples of a window (as `2026-W48`) have, for a user who wants them deleted at the server.
+
+        None where the user has not agreed. Raises ClientError for what is no week.
+        """
+        try:
+            return None if self._secret is None else name_install(self._secret, window)
+        except ValueError as error:
+            raise ClientError(f"{window[:20]!a} is no week, as 2026-W48") from error
+
     def forget(self) -> None:
         """Delete every sample and the pseudonym, and keep nothing until `allow`. What was sent is with the server."""
         self._secret = None
