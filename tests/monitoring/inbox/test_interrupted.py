@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def edgeship(*words: object, limit: int | None = None, module: str = "edgeship.c
 class KilledServer:
     """`edgeship monitor collect`, started again after each kill."""
 
-    def __init__(self, store: Path, bundle: Path, limit: int | None = None) -> None:
+    def __init__(self, store: Path, bundle: Path, limit: int | None = None, options: Sequence[object] = ()) -> None:
         self._words = [
             "monitor",
             "collect",
@@ -51,6 +51,7 @@ class KilledServer:
             1e6,
             "--json",
             "-",
+            *options,
         ]
         self._limit = limit
         self.start()

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import gzip
+import hashlib
+import http.client
+import random
+import threading
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
@@ -21,8 +25,9 @@ from edgeship.client import SampleStore
 from edgeship.client.samples.encode import encode_sample, encode_tensors
 from edgeship.errors import InputError
 from edgeship.monitoring.inbox.samples.folder import COLUMNS
-from tests.monitoring.inbox.samples import ARTIFACT, report_of, write_bundle_with_profile
+from tests.monitoring.inbox.samples import ARTIFACT, report_of, this_week, write_bundle_with_profile
 from tests.monitoring.inbox.test_collect import Sender, collecting
+from tests.monitoring.inbox.test_interrupted import KilledServer
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
 WEEK = 7 * 86_400
@@ -52,10 +57,10 @@ def taking(store: Path, bundle: Path, **options: Any) -> Iterator[str]:
 
 
 def fill(store: SampleStore, seed: int, count: int = 60) -> None:
-    random = np.random.default_rng(seed)
+    chance = np.random.default_rng(seed)
     for _ in range(count):
         store.offer(
-            {"scores": random.dirichlet(np.ones(3))}, {"image": random.normal(size=(8, 8, 1)).astype(np.float32)}
+            {"scores": chance.dirichlet(np.ones(3))}, {"image": chance.normal(size=(8, 8, 1)).astype(np.float32)}
         )
     store.save()
 
@@ -350,3 +355,37 @@ def test_an_audit_is_of_one_bundle_and_artifact(tmp_path: Path) -> None:
             api.draw_audit(tmp_path, tmp_path / "audit.csv", count=5, **options)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"has no samples\.csv"):
         api.draw_audit(tmp_path.parent, tmp_path / "audit.csv", count=5)
+
+
+@pytest.mark.more
+def test_a_killed_server_keeps_what_it_answered_and_takes_the_rest_once(bundle: Path, tmp_path: Path) -> None:
+    bodies = [sample(bundle, user=f"{number:032}", window=this_week()) for number in range(400)]
+    server = KilledServer(tmp_path / "inbox", bundle, options=("--samples", 2))
+    pauses = random.Random(3)
+    left, answered = list(bodies), set[bytes]()
+    for _ in range(8):
+        killer = threading.Timer(pauses.uniform(0.05, 0.6), server.kill)
+        killer.start()
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            while left:
+                assert post(server.url, left[-1])[0] in (200, 201)
+                answered.add(left.pop())
+        killer.join()
+        assert {hashlib.sha256(body).hexdigest()[:32] for body in answered} <= {
+            row["sample"] for row in whole_rows(tmp_path)
+        }
+        server.start()
+    while left:
+        assert post(server.url, left.pop())[0] in (200, 201)
+    server.stop()
+    rows = rows_of(tmp_path / "inbox")
+    assert sorted(row["sample"] for row in rows) == sorted(hashlib.sha256(body).hexdigest()[:32] for body in bodies)
+    for row in rows:
+        with np.load(tmp_path / "inbox" / "samples" / f"{row['sample']}.npz") as tensors:
+            assert tensors["image"].shape == (8, 8, 1)
+
+
+def whole_rows(folder: Path) -> list[dict[str, str]]:
+    """Those of the table that end: a crash may have broken the last one off."""
+    text = (folder / "inbox" / "samples" / "samples.csv").read_text()
+    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
