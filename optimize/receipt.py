@@ -157,6 +157,17 @@ class TrainedFile:
     digest: str
 
 
+@dataclass(frozen=True)
+class FineTuneReceipt:
+    """What was done: the model's file, and how the loss went on the samples that were trained on and on those held out."""
+
+    file: TrainedFile
+    loss: str
+    history: TrainingHistory
+    samples: int
+    held_out: int
+
+
 Scores = Mapping[str, Mapping[str, float]]  # by output and metric
 
 

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     )
     from edgeship.api.files import check_outside_of_bundles, write_result
     from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
+    from edgeship.api.learning.labels import check_labels, open_labelling, select_samples
+    from edgeship.api.learning.retraining import describe_retraining, retrain_champion
     from edgeship.api.machine import (
         check_devices,
         diagnose,
@@ -143,6 +145,10 @@ if TYPE_CHECKING:
     from edgeship.deploy.fleet.model import FleetResult, ReachTime
     from edgeship.deploy.signing.claims import SignatureCheck
     from edgeship.errors import CheckError, EdgeshipError, InputError, MissingDependencyError, ProcessError
+    from edgeship.learning.labels.check import LabelCheck
+    from edgeship.learning.labels.label_server import LabelServer
+    from edgeship.learning.labels.select import Selection
+    from edgeship.learning.retraining.results import RetrainResult
     from edgeship.model_registry.adding import Addition
     from edgeship.model_registry.difference import Difference
     from edgeship.model_registry.lineage import Lineage
@@ -176,6 +182,8 @@ NAMES = {
     "edgeship.api.deploy": "export_ai_pack generate_keys render_bom selftest_clients sign_bundle write_bom write_clients",
     "edgeship.api.files": "check_outside_of_bundles write_result",
     "edgeship.api.foreign_files": "benchmark_files is_model_file judge_files",
+    "edgeship.api.learning.labels": "check_labels open_labelling select_samples",
+    "edgeship.api.learning.retraining": "describe_retraining retrain_champion",
     "edgeship.api.machine": "check_devices diagnose install_devices install_runtime list_devices list_runtimes",
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
     "edgeship.api.monitoring.drift": "describe_drift describe_field draw_audit judge_audit judge_drift report_field",
@@ -201,6 +209,10 @@ NAMES = {
     "edgeship.deploy.fleet.model": "FleetResult ReachTime",
     "edgeship.deploy.signing.claims": "SignatureCheck",
     "edgeship.errors": "CheckError EdgeshipError InputError MissingDependencyError ProcessError",
+    "edgeship.learning.labels.check": "LabelCheck",
+    "edgeship.learning.labels.label_server": "LabelServer",
+    "edgeship.learning.labels.select": "Selection",
+    "edgeship.learning.retraining.results": "RetrainResult",
     "edgeship.model_registry.adding": "Addition",
     "edgeship.model_registry.difference": "Difference",
     "edgeship.model_registry.lineage": "Lineage",

@@ -23,6 +23,7 @@ from edgeship.storage import digest
 from edgeship.untrusted import damage_as_input_error, place_within, read_json, regular_file
 
 CARD = "model-card.json"
+RETRAINING = ("labels", "audit")  # roles of data in the card of a model that was trained again
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,20 @@ def _find_card(bundle: Bundle) -> Path | None:
 
 
 def _training_data(card: Path | None) -> dict[str, DataUse]:
-    """What the server model was trained on, as its card tells, with the digest that `edgeship.data` would give that file."""
+    """What the server model was trained on, as its card tells, with the digest that `edgeship.data` would give that file.
+
+    Of one that was trained again also its new labels and its audit, with the digest under which the registry's files have them.
+    """
+    found: dict[str, DataUse] = {}
     if card is None:
-        return {}
+        return found
+    content = read_json(card)
     with contextlib.suppress(KeyError, TypeError, ValueError):
-        content = read_json(card)
         name = "train.npz"
         file, samples = bytes.fromhex(content["files"][name]), content["data"]["splits"]["train"]["samples"]
-        return {TRAINING: DataUse(hashlib.sha256(file).hexdigest(), name, int(samples))}
-    return {}
+        found[TRAINING] = DataUse(hashlib.sha256(file).hexdigest(), name, int(samples))
+    for role in RETRAINING:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            use = content["retraining"][role]
+            found[role] = DataUse(bytes.fromhex(use["digest"]).hex(), str(use["source"])[:200], int(use["samples"]))
+    return found

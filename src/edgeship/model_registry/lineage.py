@@ -22,6 +22,8 @@ CARD = {
     "data's sha256": ("data", "sha256"),
     "split": ("data", "split_method"),
     "epochs": ("hyperparameters", "epochs"),
+    "trained again from version": ("retraining", "champion", "version"),
+    "old samples beside its labels": ("retraining", "replay"),
 }
 
 

@@ -153,6 +153,25 @@ class Store:
         self.client.set_model_version_tag(version.name, str(version.number), SIGNED, signature)
         return replace(version, signature=signature)
 
+    def write_tag(self, version: Version, key: str, text: str) -> None:
+        """Keep a text with a version under a key of another room; inside of `writing`. Raises InputError for one too long."""
+        if len(text) > PART:
+            raise InputError(
+                f"{self.place}: what is to be kept with version {version.number} is {len(text):,} characters"
+            )
+        self.client.set_model_version_tag(version.name, str(version.number), key, text)
+
+    def read_tags(self, name: str, key: str) -> dict[int, str]:
+        """The texts under that key, by the number of the version of a name; of versions without one there is none."""
+        found: dict[int, str] = {}
+        token = None
+        while True:
+            page = self.client.search_model_versions(f"name = '{name}'", max_results=10_000, page_token=token)
+            found |= {int(item.version): str(item.tags[key]) for item in page if key in item.tags}
+            token = page.token
+            if not token:
+                return found
+
     def promotions(self, name: str) -> list[Promotion]:
         """The changes of aliases that took place, the oldest first.
 

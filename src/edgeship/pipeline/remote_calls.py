@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgeship.optimize.receipt import OptimizeReceipt
+from edgeship.optimize.receipt import FineTuneReceipt, OptimizeReceipt
 
 
 def train_further(
@@ -29,6 +29,32 @@ def train_further(
         recipes=recipes,
         training=training,
         validation=validation,
+        progress=progress,
+        **loading,
+    )
+
+
+def fine_tune(
+    *,
+    model: str,
+    out: str,
+    data: str,
+    validation: str,
+    training: Mapping[str, Any],
+    taught: int = 0,
+    progress: str | None = None,
+    **loading: Any,
+) -> FineTuneReceipt:
+    """`optimize.fine_tune.run`, behind TensorFlow."""
+    from edgeship.optimize import fine_tune
+
+    return fine_tune.run(
+        model=model,
+        out=out,
+        data=data,
+        validation=validation,
+        training=training,
+        taught=taught,
         progress=progress,
         **loading,
     )

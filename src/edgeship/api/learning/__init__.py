@@ -1,0 +1,1 @@
+"""Functions for learning again from what came back from the field."""

@@ -1,0 +1,1 @@
+"""Which samples to label, and the labelling."""

@@ -1,0 +1,1 @@
+"""From a champion and new labels to a challenger that is evaluated."""
