@@ -34,7 +34,7 @@ def retrain_champion(
     config: AnyPath | None = None,
     recipe: str = "fine-tune",
     replay: int | None = None,
-    epochs: int = 4,
+    epochs: int = 8,
     learning_rate: float = 5e-4,
     seed: int = 0,
     tolerance: float = 1.0,

@@ -46,7 +46,7 @@ SAMPLES_HELP = "Where the labels' inputs are: a folder with samples.csv and NAME
     type=click.IntRange(min=0),
     help="Old samples beside the labels (default: 8 times as many, at least 4,000).",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=4, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=5e-4, show_default=True)
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same model."

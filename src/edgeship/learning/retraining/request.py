@@ -42,7 +42,7 @@ class RetrainRequest:
     config: Path | None = None
     recipe: str = FINE_TUNE
     replay: int | None = None
-    epochs: int = 4
+    epochs: int = 8
     learning_rate: float = 5e-4
     seed: int = 0
     tolerance: float = 1.0
