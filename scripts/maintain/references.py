@@ -14,7 +14,7 @@ from edgeship.monitoring.reports.report import report_schema
 from edgeship.recipes.training import ClusterRecipe, DistillRecipe, PruneRecipe, QatRecipe, Training
 from edgeship.settings.inputs import InputForm
 from edgeship.settings.outputs import OutputForm
-from edgeship.settings.sections import Benchmark, Data, Model
+from edgeship.settings.sections import Benchmark, Data, Learning, Model
 from edgeship.settings.variants import Variant
 from edgeship.toml_tables import Key, describe_keys, toml_value
 from scripts.maintain.cli_reference import command_line
@@ -52,6 +52,7 @@ SECTIONS: tuple[tuple[str, str, type], ...] = (
     ),
     ("qat, a table", "Quantization-aware training, for full-integer 8-bit.", QatRecipe),
     ("distill, a table", "A smaller model learns from the server model. `distill = 0.5` is `{ width = 0.5 }`.", DistillRecipe),
+    ("[learning]", "What a bundle holds so that its model can learn on a device.", Learning),
     ("[training]", "How models are trained further, for `prune`, `cluster`, `qat` and `distill`.", Training),
     (
         "[input.NAME]",

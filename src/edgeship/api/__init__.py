@@ -131,6 +131,7 @@ if TYPE_CHECKING:
     from edgeship.api.serving.batch import predict_batch
     from edgeship.api.serving.server import open_server
     from edgeship.api.serving.worth import compare_with_server, describe_worth, write_worth_page
+    from edgeship.api.teaching import Teaching, teach_bundle
     from edgeship.api.trust import distrust_config, list_trusted_configs, trust_config
     from edgeship.api.updates import FetchedModel, fetch_model, simulate_fleet, write_fleet_picture
     from edgeship.bundle.bundle import Bundle
@@ -195,6 +196,7 @@ NAMES = {
     "edgeship.api.serving.batch": "predict_batch",
     "edgeship.api.serving.server": "open_server",
     "edgeship.api.serving.worth": "compare_with_server describe_worth write_worth_page",
+    "edgeship.api.teaching": "Teaching teach_bundle",
     "edgeship.api.trust": "distrust_config list_trusted_configs trust_config",
     "edgeship.api.updates": "FetchedModel fetch_model simulate_fleet write_fleet_picture",
     "edgeship.bundle.bundle": "Bundle",

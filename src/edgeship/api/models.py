@@ -135,6 +135,7 @@ def convert_model(
     io: str | None = None,
     static_batch: bool = False,
     allow_flex: bool = False,
+    head_step: bool = False,
     custom_objects: str | None = None,
     signature: str | None = None,
     allow_unsafe: bool = False,
@@ -146,6 +147,7 @@ def convert_model(
     `formats` are some of tflite, onnx, tfjs; `variants` names of the built-in table (float32, float16, int8, auto, dynamic_w8,
     weight_only_w8) or of the configuration, which is `config` or the `edgeship.toml` beside the model. What is not given
     is the configuration's. `trust` lets one that was only found allow code to run, this once.
+    `head_step` adds `learning/`, by which a device teaches the model's last layer; refused for a model without a dense head.
     An artifact that cannot be made, or is not what was asked for, is one of `bundle.manifest.failures`; where none can be
     made float32 is, and else its error raised. Raises InputError for what cannot be used.
     """
@@ -163,6 +165,7 @@ def convert_model(
             io=io,
             static_batch=static_batch,
             allow_flex=allow_flex,
+            head_step=head_step,
             custom_objects=custom_objects,
             signature=signature,
             allow_unsafe=allow_unsafe,
@@ -189,6 +192,7 @@ def ship_model(
     io: str | None = None,
     static_batch: bool = False,
     allow_flex: bool = False,
+    head_step: bool = False,
     custom_objects: str | None = None,
     signature: str | None = None,
     allow_unsafe: bool = False,
@@ -216,6 +220,7 @@ def ship_model(
             io=io,
             static_batch=static_batch,
             allow_flex=allow_flex,
+            head_step=head_step,
             custom_objects=custom_objects,
             signature=signature,
             allow_unsafe=allow_unsafe,

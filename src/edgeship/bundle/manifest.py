@@ -18,6 +18,7 @@ from edgeship import typed_json
 from edgeship.bundle.comparisons import ConstantAnswer, FormatParity, LayerSensitivity, ServerAccuracy, TwinComparison
 from edgeship.bundle.device_figures import ParityMatrix
 from edgeship.bundle.goldens import KernelSpread
+from edgeship.bundle.head_learning import HeadLearning
 from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import DIGEST, Count, Digest, Number
 from edgeship.bundle.receipt import Receipt
@@ -172,7 +173,7 @@ class Manifest:
     `folder`, seen from the bundle's own, or in the working folder where that is not told. `preprocessing` is what is known of
     inputs that are pictures, by name. What is `skipped` has no meaning in its format; `failures` were asked for and failed.
     A page's part of a bundle has no configuration and may have no server model; it has the digest of the bundle that it is from
-    (`source`), and `samples` perhaps.
+    (`source`), and `samples` perhaps. `learning`: how a device teaches the model's last layer, of a bundle made with head_step.
     """
 
     files: Mapping[str, Digest]
@@ -201,6 +202,7 @@ class Manifest:
     source: str | None = None
     samples: PageSamples | None = None
     failures: tuple[FailedArtifact, ...] = ()
+    learning: HeadLearning | None = None
 
     def __post_init__(self) -> None:
         checks = self.gate.checks if self.gate else ()

@@ -33,6 +33,7 @@ COMMANDS = {
     "debug": ("bundles", "Show which layers cost an int8 model its accuracy."),
     "report": ("bundles", "Write the HTML report of a bundle again."),
     "demo": ("bundles", "Open a bundle's TF.js model in the browser."),
+    "teach": ("bundles", "Teach a bundle's last layer from corrected answers, as a device does."),
     "serve": ("serving", "Answer for bundles over REST and gRPC (Open Inference Protocol v2)."),
     "deploy": ("deploy", "Bring a bundle into an app: client code that tests itself."),
     "registry": ("registry", "Keep versions of bundles: compare, promote and roll back."),

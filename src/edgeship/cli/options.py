@@ -90,6 +90,7 @@ def conversion_options(command: F) -> F:
             help="Edges of an int8 .tflite (default: auto, int8 but for inputs that it is too coarse for).",
         ),
         click.option("--static-batch", is_flag=True, help="Fix the batch of .tflite artifacts at 1, as browsers need."),
+        click.option("--head-step", is_flag=True, help="Add learning/: what a device needs to teach the model's last layer."),
         click.option("--allow-flex", is_flag=True, help="TensorFlow ops in .tflite, for apps with Flex delegate; unjudged."),
         CUSTOM_OBJECTS,
         SIGNATURE,

@@ -21,6 +21,8 @@ from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
 from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.comparisons import AccuracyReport
+from edgeship.bundle.head_learning import FILE as LEARNING
+from edgeship.bundle.head_learning import FOLDER as LEARNING_FOLDER
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, PageSamples, ServerModelEntry
 from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.verdict import GateResult
@@ -115,8 +117,20 @@ def write_site(
         if reports:
             place = settings.ReportsPlace(reports, digest.of_path(bundle.root / bundles.MANIFEST))
             settings.embed_reports(draft, place)
-        more = (PROFILE,) if reports else ()
+        more = (*((PROFILE,) if reports else ()), *_list_learning_files(bundle))
         return _write_bundle(bundle, draft / "bundle", artifacts, samples, more)
+
+
+def _list_learning_files(bundle: Bundle) -> Sequence[str]:
+    """What a page teaches a model with: it runs the base in float32 and the training step by ONNX Runtime Web."""
+    learning = bundle.manifest.learning
+    bases = (
+        [item.file for item in learning.bases if (item.format, item.variant) == ("onnx", "float32")] if learning else []
+    )
+    if not learning or not bases or "onnx" not in learning.steps:
+        return ()
+    names = (LEARNING, *bases, learning.steps["onnx"], learning.head, learning.replay)
+    return [f"{LEARNING_FOLDER}/{name}" for name in names]
 
 
 def _write_bundle(

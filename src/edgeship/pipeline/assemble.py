@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.bundle.manifest import ArtifactEntry, DataEntry, GoldenSet, Manifest, ServerModelEntry
@@ -33,6 +34,9 @@ from edgeship.storage import cache, digest
 from edgeship.types import to_json
 from edgeship.untrusted import is_plain_name
 
+if TYPE_CHECKING:
+    from edgeship.pipeline.learning_head.models import SeparatedHead
+
 KERAS = (".keras", ".h5")
 
 
@@ -45,6 +49,7 @@ def assemble_bundle(
 ) -> tuple[Manifest, Future[cache.Entry] | None]:
     """Convert into the draft; the server model's answers on the evaluation data are begun meanwhile."""
     check_model(model)
+    head = _separate_head(work, model, settings, formats) if settings.learning.head_step else None
     pairs, skipped = plan(settings, formats)
     converter = Converter(work.queue, model, settings, pairs, _find_search(pairs))
     _check_data(converter, pairs, evaluation)
@@ -85,7 +90,20 @@ def assemble_bundle(
     answered = (golden.raw, golden.expected)
     description = conversion.server.description
     write_contract(work.draft, find_contract(work, model, manifest, description, answered, clear, settings))
+    if head:
+        from edgeship.pipeline.learning_head.build import write_learning
+
+        manifest = write_learning(work, head, settings, formats, manifest)
     return manifest, reference
+
+
+def _separate_head(
+    work: PipelineContext, model: Path, settings: config.Config, formats: Sequence[str]
+) -> SeparatedHead:
+    """The model before its last layer, where it is to learn: what cannot is refused before anything is converted."""
+    from edgeship.pipeline.learning_head import models  # few bundles have it: the others start without
+
+    return models.separate_head(work, model, settings, formats)
 
 
 def _find_search(pairs: Sequence[tuple[Variant, str]]) -> Search | None:

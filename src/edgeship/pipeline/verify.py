@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from edgeship import untrusted
 from edgeship.bundle import goldens
 from edgeship.bundle.bundle import MANIFEST, Bundle
+from edgeship.bundle.head_learning import FILE, FOLDER
 from edgeship.bundle.manifest import GoldenRun, GoldenSet
 from edgeship.data import Array, Batch
 from edgeship.errors import CheckError, EdgeshipError, InputError
@@ -75,7 +76,23 @@ def replay_goldens(bundle: Bundle) -> list[Replay]:
         else:
             answers = Answers(golden_arrays(bundle, artifact.id), golden)
             replays += [replay_artifact(artifact, runtime.name, inputs, answers) for runtime in present]
-    return replays
+    return [*replays, *_replay_learning(bundle)]
+
+
+def _replay_learning(bundle: Bundle) -> Iterator[Replay]:
+    """The training step and the bases of a bundle that has them."""
+    learning = bundle.manifest.learning
+    if learning is None:
+        return
+    from edgeship.pipeline.learning_head import check
+
+    try:
+        with untrusted.damage_as_input_error(bundle.root / FOLDER):  # arrays of any names and shapes
+            for item in check.replay_learning(bundle.root, learning):
+                worst = item.share if item.share is None or item.share <= UNBOUNDED else UNBOUNDED
+                yield Replay(item.artifact, item.runtime, not item.reason, worst, item.reason)
+    except InputError as error:
+        yield Replay(f"{FOLDER}/{FILE}", "", False, None, str(error))
 
 
 def replay_problem(replays: Sequence[Replay]) -> str:

@@ -14,7 +14,7 @@ from edgeship.recipes.training import Training
 from edgeship.settings import permissions
 from edgeship.settings.inputs import InputForm
 from edgeship.settings.outputs import OutputForm
-from edgeship.settings.sections import Benchmark, Data, Model
+from edgeship.settings.sections import Benchmark, Data, Learning, Model
 from edgeship.settings.variants import Variant, preset_keys
 from edgeship.toml_tables import Table, check_keys
 from edgeship.untrusted import parse_toml, printable, regular_file
@@ -44,6 +44,7 @@ class Config:
     input: Mapping[str, InputForm] = field(default_factory=dict)
     output: Mapping[str, OutputForm] = field(default_factory=dict)
     source: str = field(default="the configuration", compare=False)
+    learning: Learning = field(default_factory=Learning)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -68,6 +69,7 @@ class Config:
             _read_tables(InputForm, "input", table, str(path)),
             _read_tables(OutputForm, "output", table, str(path)),
             str(path),
+            Learning.read(table.get("learning", {}), f"{path}, [learning]"),
         )
 
     @classmethod
@@ -100,6 +102,7 @@ class Config:
             _read_tables(InputForm, "input", table, STORED),
             _read_tables(OutputForm, "output", table, STORED),
             STORED,
+            section(Learning, "learning"),
         )
 
     def to_manifest(self) -> dict[str, Any]:

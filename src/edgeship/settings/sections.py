@@ -104,6 +104,27 @@ class Data(Table):
 
 
 @dataclass(frozen=True)
+class Learning(Table):
+    """What a bundle holds so that its model can learn on a device."""
+
+    head_step: Annotated[
+        bool,
+        Meta(
+            description="Add learning/: the model before its last Dense layer, a training step of that layer, and samples.",
+            examples=[True],
+        ),
+    ] = False
+    replay_samples: Annotated[
+        Annotated[int, Meta(ge=16, le=65_536)],
+        Meta(
+            title="a whole number from 16 to 65536",
+            description="Samples of train or calibration that travel along as features, to train with; and as many to judge by.",
+            examples=[512],
+        ),
+    ] = 256
+
+
+@dataclass(frozen=True)
 class MetricChoice:
     """The metric of every output by name (`package.module:function` is one, too), and of some its own; None: by the labels.
 

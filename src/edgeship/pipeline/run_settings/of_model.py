@@ -40,6 +40,7 @@ class ModelOptions:
     signature: str | None = None
     allow_unsafe: bool = False
     trust: bool = False
+    head_step: bool = False
 
 
 def check_formats(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -69,6 +70,8 @@ def model_settings(model: Path, file: Path | None, options: ModelOptions) -> Con
     )
     if options.profile:
         base = replace(base, benchmark=replace(base.benchmark, profile=options.profile))
+    if options.head_step:
+        base = replace(base, learning=replace(base.learning, head_step=True))
     return replace(base, variants=_choose_variants(base, options))
 
 
