@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -217,3 +218,29 @@ def test_mobile_is_no_other_form(key, tmp_path):
 def test_mobile_is_true_false_or_rgb(tmp_path):
     with pytest.raises(InputError, match="mobile = 'bgr' must be true, false or \"rgb\""):
         read(tmp_path, "[variants.mobile]\nmobile = 'bgr'")
+
+
+def test_what_training_says_of_inputs_counts_without_a_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`ship` without `init` has the same contract; it is said that the file is used, and one that holds more is refused."""
+    from edgeship.notices import set_visibility
+    from edgeship.pipeline.run_settings.of_model import ModelOptions, model_settings
+
+    model, forms = tmp_path / "server.keras", tmp_path / "inputs.toml"
+    model.touch()
+    forms.write_text('[input.x]\nkind = "window"\n[output.y]\nthreshold = 0.25\n')
+    with set_visibility(True):
+        settings = model_settings(model, None, ModelOptions())
+    assert settings.input["x"].kind == "window" and settings.output["y"].threshold == 0.25
+    assert f"using inputs.toml beside {model}" in capsys.readouterr().err
+    (tmp_path / "edgeship.toml").write_text("")
+    assert not model_settings(model, None, ModelOptions()).input, "a configuration says all"
+    (tmp_path / "edgeship.toml").unlink()
+    forms.write_text("[inputs]\n")
+    with pytest.raises(InputError, match=r"inputs\.toml"):
+        model_settings(model, None, ModelOptions())
+    forms.unlink()
+    (tmp_path / "other").write_text('[input.x]\nkind = "window"\n')
+    forms.symlink_to(tmp_path / "other")
+    assert not model_settings(model, None, ModelOptions()).input

@@ -29,7 +29,6 @@ from edgeship.types import TensorSpec
 from edgeship.untrusted import parse_toml, printable
 
 EVALUATION, MODEL_CARD = "evaluation.npz", "model-card.json"
-FORMS = "inputs.toml"  # what `edgeship train --data` says of inputs and outputs
 USUAL_AGREEMENT = 0.98
 LONGEST_LICENCE = 200
 UNKNOWN_LICENCE = "see where it came from"  # what `edgeship train` says of a folder of the user's own
@@ -160,7 +159,7 @@ def _fill_template(
     def loaded(key: str) -> str:
         return f"{key} = {toml_value(loading[key])}" if loading.get(key) else f"# {keys['model'][key]}"
 
-    keys, stated = _key_lines(), read_stated_forms(model.parent / FORMS)
+    keys, stated = _key_lines(), read_stated_forms(model.parent / config.FORMS)
     single = len(description.outputs) == 1
     arrays = [spec.name for spec in description.inputs]
     labels = ["y"] if single else [f"y_{spec.name}" for spec in description.outputs]

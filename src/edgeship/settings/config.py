@@ -21,6 +21,7 @@ from edgeship.untrusted import parse_toml, printable, regular_file
 
 T = TypeVar("T", bound=Table)
 NAME = "edgeship.toml"
+FORMS = "inputs.toml"  # what `edgeship train --data` says of inputs and outputs, in the same tables
 # Keys of a variant under the names that earlier versions gave them: [data] has a calibration of its own.
 NEW_KEYS = {"calibration": "calibration_method"}
 CONFIG_BYTES = 16 << 20
@@ -131,7 +132,10 @@ def read_content(path: Path) -> bytes:
 
 
 def default_config(model: Path) -> Config:
-    """What holds where there is no `edgeship.toml`: the data that `edgeship train` leaves beside a model, if it is there."""
+    """What holds where there is no `edgeship.toml`: what `edgeship train` leaves beside a model, if it is there.
+
+    That is data, and what an app has in hand for each input. Raises InputError where FORMS is there and holds something else.
+    """
     files = {
         key: str(path)
         for key in ("calibration", "evaluation", "train", "validation")
@@ -139,7 +143,12 @@ def default_config(model: Path) -> Config:
     }
     labels = model.parent / "labels.txt"
     names = tuple(read_labels(labels)) if is_usable_file(labels) else ()
-    return Config(data=replace(Data(labels=names), **files))  # type: ignore[arg-type]
+    forms = model.parent / FORMS
+    data = replace(Data(labels=names), **files)  # type: ignore[arg-type]
+    if not is_usable_file(forms):
+        return Config(data=data)
+    stated = Config.read(forms)
+    return Config(data=data, input=stated.input, output=stated.output, source=stated.source)
 
 
 def is_usable_file(path: Path) -> bool:

@@ -76,10 +76,11 @@ def model_settings(model: Path, file: Path | None, options: ModelOptions) -> Con
 
 
 def _announce_data(model: Path, settings: Config) -> None:
-    """Say which data beside the model is used without having been named."""
+    """Say what beside the model is used without having been named."""
     data = settings.data
     places = [data.calibration, data.evaluation, data.train, data.validation]
-    names = ", ".join(Path(place).name for place in places if place)
+    found = [Path(place).name for place in places if place] + [config.FORMS] * bool(settings.input or settings.output)
+    names = ", ".join(found)
     if names and model.exists():
         print_notice(
             printable(f"using {names} beside {model}; `edgeship init {model}` writes a configuration to change that")
