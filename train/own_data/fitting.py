@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -31,32 +31,30 @@ def plan_training(samples: int, epochs: int | None) -> Plan:
     return Plan(epochs or int(np.clip(STEPS // steps, LEAST_EPOCHS, MOST_EPOCHS)), batch)
 
 
-def _read_batches(samples: Samples, targets: Array, batch: int, seed: int | None = None) -> Any:
+def read_batches(samples: Samples, targets: Array, batch: int, seed: int | None = None) -> Any:
     """Batches of inputs and targets (one a sample) as a dataset, with a seed in a new order each time.
 
     Small samples are held in memory, larger ones read as they come.
     """
     example = samples.feeds(slice(0, 1))
-    small = sum(array.nbytes for array in example.values()) * len(samples) <= IN_MEMORY
-    whole = (samples.feeds(slice(None)), targets) if small else None
-    places = tf.data.Dataset.from_tensor_slices(whole) if small else tf.data.Dataset.range(len(samples))
-    if seed is not None:
-        places = places.shuffle(len(samples), seed=seed)
-    if small:
-        return places.batch(batch)
-    types = [*(array.dtype for array in example.values()), targets.dtype]
+    if sum(array.nbytes for array in example.values()) * len(samples) <= IN_MEMORY:
+        places = tf.data.Dataset.from_tensor_slices((samples.feeds(slice(None)), targets))
+        return (places if seed is None else places.shuffle(len(samples), seed=seed)).batch(batch)
+    generator = None if seed is None else np.random.default_rng(seed)
 
-    def read(chosen: Array) -> list[Array]:
-        return [*samples.feeds(chosen).values(), targets[chosen]]
+    def read() -> Iterator[tuple[dict[str, Array], Array]]:
+        order = np.arange(len(samples)) if generator is None else generator.permutation(len(samples))
+        for start in range(0, len(order), batch):
+            # Sorted, a file is read in one direction; the order within a batch does not matter.
+            chosen = np.sort(order[start : start + batch])
+            yield samples.feeds(chosen), targets[chosen]
 
-    def load(chosen: Any) -> tuple[dict[str, Any], Any]:
-        *arrays, truth = tf.numpy_function(read, [chosen], types)
-        for array, known in zip(arrays, example.values(), strict=True):
-            array.set_shape([None, *known.shape[1:]])
-        truth.set_shape([None])
-        return dict(zip(example, arrays, strict=True)), truth
-
-    return places.batch(batch).map(load).prefetch(2)
+    signature = (
+        {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in example.items()},
+        tf.TensorSpec((None,), targets.dtype),
+    )
+    batches = tf.data.Dataset.from_generator(read, output_signature=signature)
+    return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(len(samples) / batch))).prefetch(2)
 
 
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
@@ -102,9 +100,9 @@ def fit(
     patience = max(3, round(plan.epochs * PATIENCE))
     best = keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True)
     model.fit(
-        _read_batches(train, _scaled(train, target), plan.batch, seed),
+        read_batches(train, _scaled(train, target), plan.batch, seed),
         epochs=plan.epochs,
-        validation_data=_read_batches(validation, _scaled(validation, target), PREDICTED),
+        validation_data=read_batches(validation, _scaled(validation, target), PREDICTED),
         callbacks=[recorder, best],
         verbose=0,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from edgeship.errors import MissingDependencyError
 from edgeship.processes import progress_events
@@ -26,6 +27,15 @@ def train(source: Source, out: Path, *, seed: int = 0, epochs: int | None = None
     MissingDependencyError without scikit-learn.
     """
     check_source(source)
+    return _train({"source": {**asdict(source), "path": str(source.path)}, "task": None}, out, seed, epochs)
+
+
+def train_task(task: str, out: Path, *, seed: int = 0, epochs: int | None = None) -> OwnDataCard:
+    """Train a task of `built_in.catalogue`, as `train` does."""
+    return _train({"source": None, "task": task}, out, seed, epochs)
+
+
+def _train(what: dict[str, Any], out: Path, seed: int, epochs: int | None) -> OwnDataCard:
     if find_spec("sklearn") is None:
         raise MissingDependencyError("baselines need scikit-learn: pip install 'edgeship[data]'")
     with (
@@ -34,7 +44,6 @@ def train(source: Source, out: Path, *, seed: int = 0, epochs: int | None = None
         progress_events.follow_events(folder / progress_events.FILE, show),
         FunctionProcess("train", env={**training_env(), **PASSIVE}) as child,
     ):
-        fields = {**asdict(source), "path": str(source.path)}
-        card = child.call(run, source=fields, staging=str(folder), out=str(out), seed=seed, epochs=epochs)
+        card = child.call(run, **what, staging=str(folder), out=str(out), seed=seed, epochs=epochs)
         launch.put_in_place(folder, out)
     return card

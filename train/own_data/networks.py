@@ -5,6 +5,7 @@ Keras is imported where a network is built, so that a source can be read without
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,22 @@ import numpy as np
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.samples import Samples, Target
 
-NUMBERS, CATEGORIES = "numbers", "categories"
+NUMBERS, CATEGORIES, DATES = "numbers", "categories", "dates"
 UNITS, BRANCHES = 96, 4  # of a table's network: so many units a layer, and networks side by side
 EMBEDDING = 6
 FRAME = 0.032  # seconds of sound that a spectrum is of; half of each is in the next one
 MEL_BANDS = 40
 LEVEL_SAMPLES = 300  # recordings that the level of each band is taken of
 SILENCE = 1e-6  # the power (full scale: about 1) that the logarithm is kept above
+PIECE = 8 << 20  # bytes of samples that are looked at at once
 LARGE_SIDE = 48  # pixels from which on a picture is halved once more
 
 
-def table_network(train: Samples, target: Target, *, entries: int) -> Any:
+def table_network(train: Samples, target: Target, *, entries: int, calendar: Array | None = None) -> Any:
     """A network on `numbers` (n, columns), float32 in their own units, and `categories` (n, columns), int32 places in one list.
 
-    `entries` is the length of that list. Numbers are normalized by the training rows; a category becomes a learned vector.
+    `entries` is the length of that list; `dates` (n, columns) are int32 places in the `calendar`, float32 (places, features).
+    Numbers are normalized by the training rows; a category becomes a learned vector.
     Several small networks stand side by side and their scores are averaged: trained together they vary less than one
     (Gorishniy et al., "TabM", ICLR 2025, for that and for its strength beside boosted trees). A linear model beside them
     learns what is linear (Cheng et al., "Wide & Deep Learning", 2016).
@@ -35,11 +38,16 @@ def table_network(train: Samples, target: Target, *, entries: int) -> Any:
     inputs, parts = [], []
     if NUMBERS in train.inputs:
         inputs.append(Input((train.inputs[NUMBERS].shape[1],), name=NUMBERS))
-        parts.append(_normalize(inputs[-1], train.read(NUMBERS), "normalize"))
+        parts.append(_normalize(inputs[-1], read_pieces(train, NUMBERS), "normalize"))
     if CATEGORIES in train.inputs:
         inputs.append(Input((train.inputs[CATEGORIES].shape[1],), dtype="int32", name=CATEGORIES))
         vectors = layers.Embedding(entries, EMBEDDING, name="vectors")(inputs[-1])
         parts.append(layers.Flatten(name="flatten")(vectors))
+    if DATES in train.inputs and calendar is not None:
+        inputs.append(Input((train.inputs[DATES].shape[1],), dtype="int32", name=DATES))
+        days = layers.Embedding(*calendar.shape, trainable=False, name="calendar")
+        parts.append(layers.Flatten(name="days")(days(inputs[-1])))
+        days.set_weights([calendar])
     features = layers.Concatenate(name="row")(parts) if len(parts) > 1 else parts[0]
     scores = []
     for branch in range(BRANCHES):
@@ -75,7 +83,7 @@ def window_network(train: Samples, target: Target) -> Any:
 
     ((name, windows),) = train.inputs.items()
     window = Input(windows.shape[1:], name=name)
-    features = _normalize(window, train.read(name), "normalize")
+    features = _normalize(window, read_pieces(train, name), "normalize")
     for number, count in enumerate((32, 48, 64), 1):
         features = _convolve(layers.Conv1D(count, 7, padding="same", use_bias=False, name=f"conv{number}"), features)
         if features.shape[1] >= 4:
@@ -112,7 +120,7 @@ def sound_network(train: Samples, target: Target, *, rate: int) -> Any:
     to_bands.set_weights([bands])
     spectrum = ops.log(layers.Rescaling(1.0, offset=SILENCE, name="above_silence")(energies))
     heard = train.feeds(slice(0, None, max(1, len(train) // LEVEL_SAMPLES)))
-    features = _normalize(spectrum, Model(sound, spectrum).predict(heard, verbose=0), "level")
+    features = _normalize(spectrum, [Model(sound, spectrum).predict(heard, verbose=0)], "level")
     features = layers.Reshape((*features.shape[1:], 1), name="picture")(features)
     for number, count in enumerate((16, 32, 48), 1):
         features = _convolve(layers.Conv2D(count, 3, padding="same", use_bias=False, name=f"conv{number}"), features)
@@ -150,13 +158,28 @@ def tensor_network(train: Samples, target: Target) -> Any:
     return window_network(train, target) if rank == 3 else table_network(train, target, entries=0)
 
 
-def _normalize(tensor: Any, values: Array, name: str) -> Any:
+def read_pieces(samples: Samples, name: str) -> Iterator[Array]:
+    """An input of the samples, a few megabytes at a time."""
+    each = max(1, PIECE // max(1, samples.read(name, slice(0, 1)).nbytes))
+    return (samples.read(name, slice(start, start + each)) for start in range(0, len(samples), each))
+
+
+def measure_moments(pieces: Iterable[Array]) -> tuple[Array, Array]:
+    """Mean and variance of each of the last axis over all pieces, float64 (Chan, Golub and LeVeque 1979, for joining two)."""
+    count, mean, squares = 0, np.zeros(1), np.zeros(1)
+    for piece in pieces:
+        values = piece.reshape(-1, piece.shape[-1]).astype(np.float64)
+        own, gap = len(values), values.mean(axis=0) - mean
+        squares = squares + np.square(values - values.mean(axis=0)).sum(axis=0) + gap**2 * count * own / (count + own)
+        mean, count = mean + gap * own / (count + own), count + own
+    return mean, squares / count
+
+
+def _normalize(tensor: Any, pieces: Iterable[Array], name: str) -> Any:
     """The tensor less its training mean, by its deviation, each of the last axis; what never changes stays 0."""
     from keras import layers
 
-    axes = tuple(range(values.ndim - 1))
-    mean = values.mean(axis=axes, dtype=np.float64)
-    variance = values.var(axis=axes, dtype=np.float64)
+    mean, variance = measure_moments(pieces)
     variance[variance == 0] = 1
     return layers.Normalization(axis=-1, mean=mean, variance=variance, name=name)(tensor)
 

@@ -64,6 +64,9 @@ def choose_splits(data: OwnData) -> tuple[Protocol, list[Split]]:
         )
         return protocol, [_split_by_time(data.times)]
     unit = "samples" if data.groups is None else f"groups ({data.grouped_by}), none of them in two parts"
+    if data.held_out is not None:
+        protocol = Protocol("hold-out", 1, unit, "the data comes with samples to test on")
+        return protocol, [_split_as_given(data, data.held_out)]
     folds = count // GATE_SAMPLES if count >= 3 * GATE_SAMPLES else FOLDS
     if count >= SMALL:
         reason = f"{count:,} samples are enough to hold a part out once"
@@ -93,6 +96,14 @@ def _split_by_time(times: Array) -> Split:
     if not (len(train) and len(between) and len(test)):
         raise InputError("--time: too few different times to hold the latest out")
     return Split(train, between, test)
+
+
+def _split_as_given(data: OwnData, held_out: Array) -> Split:
+    """What the data holds out is tested, MOST_HELD_OUT at most; the rest is learned from, but for what chooses the epoch."""
+    rest = np.setdiff1d(np.arange(len(data.targets)), held_out)
+    train, validation = next(_parts(data, rest, VALIDATION_PARTS))
+    more, fewer = _limit(validation, train)
+    return Split(more, fewer, _limit(held_out)[1])
 
 
 def _folds(data: OwnData, folds: int) -> Iterator[Split]:

@@ -108,6 +108,8 @@ class OwnData:
     what the given training rows (int64) tell. `features` gives what baselines take, (rows, features) with NaN for what is
     missing, and `categorical` says which of these are places in a list. `describe_row` says which row or file a sample is,
     and `show_row` what is in it. `digest` is of what was read (sha256), `preprocessing` tells people what the model takes.
+    `held_out` are the samples (int64) that the data itself has for tests, where it has some; `source` and `licence` tell where
+    it comes from.
     """
 
     kind: str
@@ -126,4 +128,7 @@ class OwnData:
     grouped_by: str = ""
     timed_by: str = ""
     trees: bool = False
+    held_out: Array | None = None
+    source: str = "given with --data"
+    licence: str = "see where it came from"
     notes: tuple[str, ...] = ()

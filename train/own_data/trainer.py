@@ -28,16 +28,17 @@ from edgeship.train import trainer
 from edgeship.train.card import ModelFacts, TrainingMachine, TrainingSeconds, code_version, describe_model
 from edgeship.train.dataset import Array, DataDescription, SplitDescription, digest_of
 from edgeship.train.own_data import baselines, expectations, networks, page, protocol
+from edgeship.train.own_data.built_in.catalogue import BUILT_IN
 from edgeship.train.own_data.card import EpochLoss, OwnDataCard, Plan
 from edgeship.train.own_data.protocol import Protocol, Split
 from edgeship.train.own_data.samples import DECISION, OwnData, Prepared, Samples, Target
 from edgeship.train.own_data.sources.source import Source, read_source
+from edgeship.train.own_data.sources.windows import STRETCHES
 
 CALIBRATION = 500  # samples of the training data
 CHUNK = 4096  # samples that are copied at once
 INPUTS = "inputs.toml"
 CARD = "model-card.json"
-LICENCE = "see where it came from"
 TOOLS = ("scikit-learn", "pyarrow")
 
 
@@ -54,8 +55,10 @@ class Trained:
     baselines: Mapping[str, Array]
 
 
-def run(*, source: dict[str, Any], staging: str, out: str, seed: int, epochs: int | None) -> OwnDataCard:
-    """Train on a source (the fields of `Source`), write all files into the folder `staging`; returns the model card.
+def run(
+    *, source: dict[str, Any] | None, task: str | None, staging: str, out: str, seed: int, epochs: int | None
+) -> OwnDataCard:
+    """Train on a source (the fields of `Source`) or a built-in task, write all files into the folder `staging`; returns the card.
 
     `out` is where the files will lie: a card that is there tells how often the same test split was used. Progress goes to a
     file beside the results. Raises InputError where the data cannot be used or the files cannot be written.
@@ -64,8 +67,7 @@ def run(*, source: dict[str, Any], staging: str, out: str, seed: int, epochs: in
     tell = functools.partial(progress_events.append_event, folder / progress_events.FILE)
     atexit.register(trainer.remove_folder, folder)  # see `trainer.run`
     threading.Thread(target=trainer.end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
-    asked = Source(**{**source, "path": Path(source["path"])})
-    data = read_source(asked, folder)
+    data = BUILT_IN[task].read(folder) if task else _read_asked(source or {}, folder)
     how, splits = protocol.choose_splits(data)
     tell(event="stage", text=_describe_data(data, how))
     clock, cpu = time.perf_counter(), time.process_time()
@@ -77,16 +79,22 @@ def run(*, source: dict[str, Any], staging: str, out: str, seed: int, epochs: in
         trained[0] = replace(trained[0], scores=scores)
         _write_files(folder, data, trained[0], splits[0])
         description = _describe_splits(data, splits[0], how)
-        card = _build_card(data, asked, how, splits, trained, facts, description)
+        card = _build_card(data, how, splits, trained, facts, description)
         card = replace(
             card,
             seed=seed,
+            task=task or card.task,
+            title=BUILT_IN[task].title if task else card.title,
             test_uses=_count_uses(Path(out) / CARD, description) + 1,
             seconds=replace(seconds, total=round(time.perf_counter() - start, 1)),
         )
         return _write_card(folder, card)
     except OSError as error:
         raise InputError(f"the results cannot be written ({error}); free some space or give another --out") from error
+
+
+def _read_asked(source: dict[str, Any], folder: Path) -> OwnData:
+    return read_source(Source(**{**source, "path": Path(source["path"])}), folder)
 
 
 def _describe_data(data: OwnData, how: Protocol) -> str:
@@ -191,9 +199,9 @@ def _describe_splits(data: OwnData, split: Split, how: Protocol) -> DataDescript
     named = {"train": split.train, "validation": split.validation, "test": split.test}
     return DataDescription(
         name=data.name,
-        source="given with --data",
+        source=data.source,
         sha256=data.digest,
-        licence=LICENCE,
+        licence=data.licence,
         split_method=f"{how.method} by {how.unit}: {how.reason}",
         splits={
             name: SplitDescription(
@@ -225,7 +233,6 @@ def _count_uses(card: Path, description: DataDescription) -> int:
 
 def _build_card(
     data: OwnData,
-    asked: Source,
     how: Protocol,
     splits: Sequence[Split],
     trained: Sequence[Trained],
@@ -239,7 +246,7 @@ def _build_card(
         np.concatenate([item.scores for item in trained]),
         {name: np.concatenate([item.baselines[name] for item in trained]) for name in trained[0].baselines},
     )
-    groups = None if data.groups is None or asked.group is None else (asked.group, data.groups[rows])
+    groups = (data.grouped_by, data.groups[rows]) if data.groups is not None and data.grouped_by != STRETCHES else None
     results = expectations.describe_results(data.target, tested, data.describe_row, data.show_row, groups)
     versions = {name: version for name in TOOLS if (version := cache.installed_version(name))}
     return OwnDataCard(

@@ -16,7 +16,8 @@ from edgeship.api.files import (
     optional_path,
     write_result,
 )
-from edgeship.api.results import InitializedConfig, OptimizedModel, TrainedModel
+from edgeship.api.results import InitializedConfig, OptimizedModel, OwnDataModel, TrainedModel
+from edgeship.errors import InputError, unknown_name_error
 from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
@@ -35,16 +36,29 @@ def train_model(
     seed: int = 0,
     epochs: int | None = None,
     progress: bool = False,
-) -> TrainedModel:
-    """Train the server model of a built-in task (`fashion-mnist`, `motion`) into the folder `out` (default: `runs/TASK`).
+) -> TrainedModel | OwnDataModel:
+    """Train the server model of a built-in task into the folder `out` (default: `runs/TASK`).
 
-    Model card, data and labels are written beside it. `data_dir` holds the four idx files of an image data set.
-    Raises InputError for an unknown task, data that cannot be used, or a place that cannot be written.
+    The tasks: `fashion-mnist`, `motion`, and as one's own data is learned (see `train_on_data`) `flights` and
+    `spoken-digits-synthetic`. Model card, data and labels are written beside it. `data_dir` holds the four idx files of an image
+    data set, of `fashion-mnist` only. Raises InputError for an unknown task, data that cannot be used, or a place that cannot be
+    written.
     """
-    from edgeship.train import launch
+    from edgeship.train import launch, tasks
+    from edgeship.train.own_data import launch as own_data_launch
+    from edgeship.train.own_data import page
+    from edgeship.train.own_data.built_in.catalogue import BUILT_IN
 
+    if task not in (*tasks.TASKS, *BUILT_IN):
+        raise unknown_name_error("task", task, (*tasks.TASKS, *BUILT_IN))
     folder = Path("runs") / task if out is None else Path(out)
     check_outside_of_bundles(folder / "server.keras")
+    if task in BUILT_IN:
+        if data_dir is not None:
+            raise InputError(f"the data of task '{task}' comes with edgeship; it takes no --data-dir")
+        with set_visibility(progress):
+            own_card = own_data_launch.train_task(task, folder, seed=seed, epochs=epochs)
+        return OwnDataModel(folder / "server.keras", own_card, page.describe_quality(own_card))
     with set_visibility(progress):
         card = launch.train(task, folder, data_dir=optional_path(data_dir), seed=seed, epochs=epochs)
     return TrainedModel(folder / "server.keras", card)

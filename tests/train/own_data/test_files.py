@@ -13,10 +13,12 @@ from PIL import Image
 from edgeship.api.own_data.training import train_on_data
 from edgeship.bundle.bundle import SCHEMA_MARK
 from edgeship.errors import InputError
+from edgeship.train import idx
 from edgeship.train.own_data import protocol
 from edgeship.train.own_data.samples import OwnData
 from edgeship.train.own_data.sources.source import Source, read_source
 from tests.train.own_data.tables import write_table
+from tests.train.test_idx import write_set
 
 DICE = np.random.default_rng(4)
 
@@ -234,3 +236,30 @@ def test_what_no_reader_takes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pets" / "dog").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="one class only, 'cat'"):
         read(tmp_path / "pets")
+
+
+def test_idx_files_are_tested_on_their_own_test_pictures(tmp_path: Path) -> None:
+    (folder := tmp_path / "set").mkdir()
+    write_set(folder, samples=90, side=12, classes=3, gzipped=True)
+    (folder / "labels.txt").write_text("dark\ngrey\nbright\n")
+    data = read(folder)
+    assert data.kind == "pictures" and data.target.labels == ("dark", "grey", "bright")
+    prepared = data.prepare(np.arange(9))
+    assert prepared.inputs["image"].shape == (180, 12, 12, 1) and prepared.forms["image"]["colour"] == "grey"
+    how, (split,) = protocol.choose_splits(data)
+    assert how.method == "hold-out" and "comes with samples to test on" in how.reason
+    np.testing.assert_array_equal(split.test, np.arange(90, 180))
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.validation])), np.arange(90))
+    _, _, images, labels = idx.read_set(folder)
+    np.testing.assert_array_equal(prepared.inputs["image"][90:, ..., 0], images)
+    np.testing.assert_array_equal(data.targets[90:], labels)
+    assert data.describe_row(91) == "test picture 1"
+
+
+def test_idx_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    write_set(tmp_path, samples=30, side=6)
+    with pytest.raises(InputError, match="6 x 6 are too small"):
+        read(tmp_path)
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"PNG!")
+    with pytest.raises(InputError, match="not an idx file"):
+        read(tmp_path)

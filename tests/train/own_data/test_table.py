@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from edgeship.errors import InputError
 from edgeship.settings.config import Config
 from edgeship.train.own_data import protocol
 from edgeship.train.own_data.samples import OwnData, Prepared
-from edgeship.train.own_data.sources import table
+from edgeship.train.own_data.sources.columns import sort_labels
+from edgeship.train.own_data.sources.dates import DateColumn, build_calendar
 from edgeship.train.own_data.sources.source import Source, read_source
 from edgeship.train.own_data.trainer import render_forms
 from edgeship.types import TensorSpec
@@ -82,13 +84,49 @@ def test_rare_categories_share_the_place_of_unknown_ones(tmp_path: Path) -> None
     assert "numbers" not in prepared.inputs
 
 
-def test_texts_and_dates_are_not_learned_from_and_it_says_so(tmp_path: Path) -> None:
-    rows = [(f"note {n}", f"2024-01-{n % 28 + 1:02}", n, "", n % 2) for n in range(60)]
-    data = read(write_table(tmp_path / "t.csv", ("note", "day", "x", "empty", "label"), rows), "label")
+def test_texts_and_moments_are_not_learned_from_and_it_says_so(tmp_path: Path) -> None:
+    rows = [
+        (f"note {n}", f"2024-01-{n % 28 + 1:02} 12:{n % 60:02}:00", f"{1900 + n}-01-01", n, "", n % 2)
+        for n in range(60)
+    ]
+    names = ("note", "moment", "century", "x", "empty", "label")
+    data = read(write_table(tmp_path / "t.csv", names, rows), "label")
     told = " ".join(data.notes)
-    assert "note is not learned from: text" in told and "day is not learned from: date" in told
-    assert "empty is not learned from: missing throughout" in told
-    assert data.target.labels == ("0", "1")
+    assert "note is not learned from: text" in told and "moment is not learned from: date, but not of days" in told
+    assert "century is not learned from: date" in told and "empty is not learned from: missing throughout" in told
+    assert data.target.labels == ("0", "1") and set(data.prepare(np.arange(60)).inputs) == {"numbers"}
+
+
+def test_a_day_is_looked_up_and_the_model_knows_what_day_it_is(tmp_path: Path) -> None:
+    """Gaps, days before all training rows and days after them included."""
+    first = datetime.date(2023, 12, 28)
+    days = [first + datetime.timedelta(n) for n in range(80)]
+    rows = [("" if n % 11 == 3 else day, n % 2) for n, day in enumerate(days)]
+    path = write_table(tmp_path / "t.csv", ("day", "label"), rows)
+    data = read(path, "label")
+    prepared = data.prepare(np.arange(20, 60))
+    (item,) = contract_of(prepared, data, tmp_path)
+    assert item.name == "dates"
+    places = prepared.inputs["dates"][:, 0]
+    for number, row in enumerate(csv.DictReader(path.open(encoding="utf-8"))):
+        assert preprocess_input(item, [row["day"]])[0, 0] == places[number]
+    values = item.raw.columns[0].values
+    assert values[0] == str(days[20]) and values[-2] > "2029-01-01" and values[-1] == ""
+    assert set(places[[0, 19]]) == {len(values)} and places[25] == len(values) - 1  # unknown, missing
+    calendar = build_calendar(
+        DateColumn("day", np.array([np.datetime64(day).astype(int) for day in days], np.float32)), np.arange(20, 60)
+    ).table
+    for number in (30, 70):
+        features = calendar[(days[number] - days[20]).days]
+        assert features[0] == pytest.approx(min(1, (number - 20) / 39)) and features[10] == 1
+        assert features[1:8].argmax() == days[number].weekday() and features[1:8].sum() == 1
+        turn = 2 * np.pi * ((days[number] - datetime.date(1970, 1, 1)).days % 365.25) / 365.25
+        np.testing.assert_allclose(features[8:10], [np.sin(turn), np.cos(turn)], atol=1e-6)
+    assert not calendar[-2:].any()
+    assert (
+        data.features(np.array([0, 25]))[:, 1].tolist()[0] == days[0].weekday()
+        and np.isnan(data.features(np.array([25]))).all()
+    )
 
 
 def test_a_value_of_many_numbers_is_no_class(tmp_path: Path) -> None:
@@ -143,5 +181,5 @@ def test_text_among_stated_numbers_is_named(tmp_path: Path) -> None:
 
 
 def test_classes_that_are_numbers_are_in_the_order_of_numbers() -> None:
-    assert table.sort_labels(["10", "9", "-1"]) == ("-1", "9", "10")
-    assert table.sort_labels(["b", "10", "a"]) == ("10", "a", "b")
+    assert sort_labels(["10", "9", "-1"]) == ("-1", "9", "10")
+    assert sort_labels(["b", "10", "a"]) == ("10", "a", "b")

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeship import data
 from edgeship.errors import InputError
-from edgeship.settings.config import read_labels
+from edgeship.settings import config
 from edgeship.storage import digest
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import NUMBERS, tensor_network
@@ -30,7 +30,7 @@ def read_npz(path: Path) -> OwnData:
     names = [name for name in arrays if name != "y"]
     if "y" not in arrays or len(names) != 1:
         raise InputError(f"{where}: holds {', '.join(map(printable, arrays))}; it takes one input and its labels, y")
-    inputs, (target, targets) = arrays[names[0]], _read_labels(path, arrays["y"])
+    inputs, (target, targets) = arrays[names[0]], read_labels(path, arrays["y"])
     if len(inputs) != len(targets) or inputs.ndim not in (2, 3, 4) or inputs.dtype.kind not in "uif":
         raise InputError(
             f"{where}: '{printable(names[0])}' is {inputs.dtype} of shape {inputs.shape} for {len(targets):,} labels; it takes "
@@ -58,8 +58,13 @@ def read_npz(path: Path) -> OwnData:
     )
 
 
-def _read_labels(path: Path, values: Array) -> tuple[Target, Array]:
+def read_labels(path: Path, values: Array) -> tuple[Target, Array]:
+    """What is predicted, and the int64 classes or float32 values, of the labels `y` of a file or folder.
+
+    A `labels.txt` in the folder, or beside the file, names classes. Raises InputError for what are no labels.
+    """
     where = printable(path)
+    named = (path if path.is_dir() else path.parent) / LABELS
     flat: Any = values.reshape(-1) if values.ndim == 2 and values.shape[1] == 1 else values
     if flat.ndim != 1 or flat.dtype.kind not in "uifb" or not len(flat):
         raise InputError(f"{where}: y is {values.dtype} of shape {values.shape}; it takes one number a sample")
@@ -76,9 +81,7 @@ def _read_labels(path: Path, values: Array) -> tuple[Target, Array]:
             f"{where}: y runs from {found.min()} to {found.max()} in {len(found):,} samples; classes are numbered from 0 on, "
             "and values that are no classes are float32"
         )
-    names = (
-        tuple(read_labels(path.parent / LABELS)) if (path.parent / LABELS).is_file() else tuple(map(str, range(count)))
-    )
+    names = tuple(config.read_labels(named)) if named.is_file() else tuple(map(str, range(count)))
     if found.min() < 0 or count > len(names) or count < 2:
         raise InputError(
             f"{where}: y runs from {found.min()} to {found.max()}; classes are 0 to {max(1, len(names) - 1)}"

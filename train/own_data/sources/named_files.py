@@ -16,7 +16,7 @@ from edgeship.tables.reading import iterate_batches
 from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.samples import Target
-from edgeship.train.own_data.sources.table import ColumnData, as_spelled, read_columns, read_target
+from edgeship.train.own_data.sources.columns import ColumnData, as_spelled, read_columns, read_target
 from edgeship.untrusted import printable
 
 T = TypeVar("T")

@@ -13,11 +13,14 @@ from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.errors import InputError
 from edgeship.settings.inputs import InputForm
-from edgeship.train.dataset import Array
+from edgeship.train import idx
+from edgeship.train.dataset import Array, digest_of
 from edgeship.train.own_data.networks import picture_network
 from edgeship.train.own_data.samples import OwnData, Prepared
+from edgeship.train.own_data.sources.arrays import read_labels
 from edgeship.train.own_data.sources.named_files import NamedFiles, choose_files, read_readable
 from edgeship.types import TensorSpec
+from edgeship.untrusted import printable
 
 NAME = "image"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -35,16 +38,7 @@ def read_pictures(files: NamedFiles, work: Path) -> OwnData:
     """
     height, width, grey = _choose_form(files)
     shape = (height, width, 1 if grey else 3)
-    form: dict[str, Any] = {
-        "kind": "image",
-        "colour": "grey" if grey else "rgb",
-        "fit": "cover",
-        "resampler": "area",
-        "border": 0,
-        "ground": "any",
-        "multiply": 1.0,
-        "add": 0.0,
-    }
+    form = _describe_form(grey)
     spec = TensorSpec(NAME, (None, *shape), "float32")
     (item,) = describe_inputs([spec], {NAME: np.zeros((1, *shape), np.float32)}, {NAME: InputForm(**form)}, real=False)
     pixels = np.lib.format.open_memmap(work / "pictures.npy", "w+", np.uint8, (len(files.names), *shape))
@@ -68,6 +62,46 @@ def read_pictures(files: NamedFiles, work: Path) -> OwnData:
         grouped_by=files.grouped_by,
         notes=notes,
     )
+
+
+def read_idx(folder: Path) -> OwnData:
+    """The grey pictures of four idx files, as MNIST has them: its own test pictures are those that are tested.
+
+    Raises InputError where files are damaged, do not belong together, or the pictures are too small.
+    """
+    images, classes, test_images, test_classes = idx.read_set(folder)
+    if min(images.shape[1:]) < LEAST_SIDE:
+        raise InputError(
+            f"{printable(folder)}: pictures of {images.shape[1]} x {images.shape[2]} are too small, need {LEAST_SIDE}"
+        )
+    target, targets = read_labels(folder, np.concatenate([classes, test_classes]))
+    pixels = np.concatenate([images, test_images])[..., None]
+    return OwnData(
+        kind="pictures",
+        name=folder.name,
+        target=target,
+        targets=targets,
+        prepare=lambda _: Prepared({NAME: pixels}, {NAME: _describe_form(grey=True)}, picture_network),
+        features=lambda rows: _take_pixels(pixels, rows),
+        describe_row=lambda row: f"picture {row}" if row < len(images) else f"test picture {row - len(images)}",
+        digest=digest_of(images, classes, test_images, test_classes),
+        preprocessing=f"pictures of {images.shape[1]} x {images.shape[2]}: bytes, 0 to 255",
+        held_out=np.arange(len(images), len(pixels)),
+    )
+
+
+def _describe_form(grey: bool) -> dict[str, Any]:
+    """How an app makes the model's pictures."""
+    return {
+        "kind": "image",
+        "colour": "grey" if grey else "rgb",
+        "fit": "cover",
+        "resampler": "area",
+        "border": 0,
+        "ground": "any",
+        "multiply": 1.0,
+        "add": 0.0,
+    }
 
 
 def _choose_form(files: NamedFiles) -> tuple[int, int, bool]:

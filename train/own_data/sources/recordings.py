@@ -11,6 +11,7 @@ import numpy as np
 from edgeship.deploy.contract.describe import describe_inputs
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.errors import InputError
+from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import InputForm
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import sound_network
@@ -27,13 +28,31 @@ WIDTH = 2  # bytes of a value
 FEATURES = 512  # energies of a recording that a linear model takes
 
 
+@dataclass(frozen=True)
+class Sounds:
+    """PCM of 16 bits: `pcm` int16 (n, length), mixed to one channel, at `rate`; an app has so many `channels`."""
+
+    pcm: Array
+    rate: int
+    channels: int
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """How an app makes the model's sounds."""
+        return _describe_form(self.rate, self.channels)
+
+
+def _describe_form(rate: int, channels: int) -> dict[str, Any]:
+    return {"kind": "audio", "rate": float(rate), "channels": channels, "multiply": 1.0, "add": 0.0}
+
+
 def read_recordings(files: NamedFiles, work: Path) -> OwnData:
     """PCM of 16 bits in a file in `work`, int16 (n, length), mixed to one channel, cut or filled up with silence at the end.
 
     Raises InputError where rates or channels differ, or too many files cannot be read.
     """
     rate, channels, length = _choose_form(files)
-    form: dict[str, Any] = {"kind": "audio", "rate": float(rate), "channels": channels, "multiply": 1.0, "add": 0.0}
+    form = _describe_form(rate, channels)
     spec = TensorSpec(NAME, (None, length), "float32")
     (item,) = describe_inputs([spec], {NAME: np.zeros((1, length), np.float32)}, {NAME: InputForm(**form)}, real=False)
     sounds = np.lib.format.open_memmap(work / "recordings.npy", "w+", np.int16, (len(files.names), length))
@@ -43,21 +62,30 @@ def read_recordings(files: NamedFiles, work: Path) -> OwnData:
 
     good, notes = read_readable(files, lambda path: _read_wav(path, length), keep)
     files = choose_files(files, good)
-    return OwnData(
-        kind="recordings",
+    return describe_sounds(
+        Sounds(sounds[: len(good)], rate, channels),
         name=files.folder.name,
         target=files.target,
         targets=files.targets,
-        prepare=lambda _: Prepared(
-            {NAME: sounds[: len(good)]}, {NAME: form}, lambda train, target: sound_network(train, target, rate=rate)
-        ),
-        features=lambda rows: _take_energies(sounds, rows),
         describe_row=lambda row: files.names[row],
         digest=files.digest(),
-        preprocessing=f"PCM of 16 bits at {rate:,} Hz, {length:,} values; the spectrum is made inside the model",
         groups=files.groups,
         grouped_by=files.grouped_by,
         notes=notes,
+    )
+
+
+def describe_sounds(sounds: Sounds, **facts: Any) -> OwnData:
+    """PCM as samples; `facts` are the further fields of `OwnData`."""
+    pcm, rate = sounds.pcm, sounds.rate
+    return OwnData(
+        kind="recordings",
+        prepare=lambda _: Prepared(
+            {NAME: pcm}, {NAME: sounds.form}, lambda train, target: sound_network(train, target, rate=rate)
+        ),
+        features=lambda rows: _take_energies(pcm, rows),
+        preprocessing=f"PCM of 16 bits at {rate:,} Hz, {pcm.shape[1]:,} values; the spectrum is made inside the model",
+        **facts,
     )
 
 

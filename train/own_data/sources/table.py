@@ -2,13 +2,12 @@
 
 Texts cannot go into a model that devices run, so the lists go into the contract as data: `[input.numbers]` and
 `[input.categories]` of `edgeship.toml`. A gap of a number becomes the median of the training rows, and the column stands among
-the categories as well, where the empty text is a category of its own.
+the categories as well, where the empty text is a category of its own. A day becomes its place in a list of days: `[input.dates]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,41 +19,51 @@ from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import MOST_COLUMNS
 from edgeship.storage import digest
 from edgeship.tables.reading import iterate_batches
-from edgeship.tables.schema import ColumnSchema, TableSchema
+from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.networks import CATEGORIES, NUMBERS, table_network
-from edgeship.train.own_data.samples import OwnData, Prepared, Target
+from edgeship.train.own_data.networks import CATEGORIES, DATES, NUMBERS, table_network
+from edgeship.train.own_data.samples import OwnData, Prepared
+from edgeship.train.own_data.sources.columns import (
+    MISSING,
+    UNFIT,
+    ColumnData,
+    ColumnParts,
+    as_spelled,
+    check_complete,
+    encode_texts,
+    read_target,
+)
+from edgeship.train.own_data.sources.dates import (
+    FEATURES,
+    WHY_NOT,
+    DateColumn,
+    build_calendar,
+    describe_days,
+    read_days,
+    show_day,
+)
 from edgeship.untrusted import printable
 
-MISSING = ""  # the text of a gap
 RARE = 3  # training rows from which on a category has a place of its own; rarer ones share that of unknown ones
 LEARNED = 20  # rows from which on the vector of unknown categories is one that was trained
-UNFIT = "holds infinity, or numbers beyond float32 (3.4e38)"
 SHOWN = 12  # columns of a row that a card shows
 
 
 @dataclass(frozen=True)
-class ColumnData:
-    """A column: `array` of shape (n,) is float with NaN, datetime64, or int32 places in its `texts`."""
-
-    array: Array
-    texts: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> Array:
-        """The values as texts, shape (n,)."""
-        return np.array(self.texts)[self.array] if self.texts else self.array.astype(str)
-
-
-@dataclass(frozen=True)
 class Rows:
-    """A table's columns: `numbers` (n, columns), float32 with NaN for gaps; `codes` (n, columns), int32 places in `values`."""
+    """A table's `dates`, `numbers` (n, columns), float32 with NaN for gaps, `codes` (n, columns), int32 places in `values`."""
 
     number_names: tuple[str, ...]
     category_names: tuple[str, ...]
     numbers: Array
     codes: Array
     values: tuple[tuple[str, ...], ...]
+    dates: tuple[DateColumn, ...] = ()
+
+    def features(self, chosen: Array) -> Array:
+        """What baselines take of some rows, float32 with NaN for gaps."""
+        days = [describe_days(item, chosen) for item in self.dates]
+        return np.concatenate([self.numbers[chosen], *days, self.codes[chosen].astype(np.float32)], axis=1)
 
 
 def read_table(
@@ -62,9 +71,9 @@ def read_table(
 ) -> OwnData:
     """A CSV or Parquet file, as its schema has it, whose column `label` is to be predicted.
 
-    Columns of numbers, categories and truth values are learned from, but for those of `group` and `time`; texts and dates are
-    not, which the notes tell. Raises InputError for columns that are not there, labels that are missing, and what cannot be
-    learned.
+    Columns of numbers, categories, truth values and days are learned from, but for those of `group` and `time`; texts and moments
+    of a day are not, which the notes tell. Raises InputError for columns that are not there, labels that are missing, and what
+    cannot be learned.
     """
     task = schema.find_task(label)
     special = [label, *(name for name in (group, time) if name)]
@@ -73,17 +82,22 @@ def read_table(
     used, unused = _choose_columns(schema, special)
     if len(used) > MOST_COLUMNS:
         raise InputError(f"{printable(path)}: {len(used):,} columns to learn from, more than {MOST_COLUMNS:,}")
-    if not used:
-        raise InputError(
-            f"{printable(path)}: no column to learn from: {'; '.join(unused) or 'there is none but the label'}"
-        )
     if time and schema.column(time).kind not in ("number", "date"):
         raise InputError(
             f"--time {printable(time)}: that column is {schema.column(time).kind}; it takes dates or numbers"
         )
-    schema = as_spelled(schema, [*([label] if task == "classification" else []), *([group] if group else [])])
-    columns = read_columns(path, schema, [*used, *special], whole=special)
-    rows = _collect_rows(schema, used, columns)
+    days = [name for name in used if schema.column(name).kind == "date"]
+    texts = [*([label] if task == "classification" else []), *([group] if group else []), *days]
+    rows, columns = _read_rows(path, as_spelled(schema, texts), used, special, days)
+    unused += [
+        f"column {printable(name)} is not learned from: {WHY_NOT}"
+        for name in days
+        if name not in {item.name for item in rows.dates}
+    ]
+    if not (rows.number_names or rows.category_names or rows.dates):
+        raise InputError(
+            f"{printable(path)}: no column to learn from: {'; '.join(unused) or 'there is none but the label'}"
+        )
     target, targets = read_target(label, columns[label])
     return OwnData(
         kind="table",
@@ -91,7 +105,7 @@ def read_table(
         target=target,
         targets=targets,
         prepare=partial(_prepare, rows),
-        features=lambda chosen: np.concatenate([rows.numbers[chosen], rows.codes[chosen].astype(np.float32)], axis=1),
+        features=rows.features,
         describe_row=lambda row: f"row {row + 2}",  # as an editor counts them: the header is row 1
         show_row=partial(_show_row, rows),
         digest=digest.of_path(path),
@@ -100,19 +114,10 @@ def read_table(
         times=columns[time].array if time else None,
         grouped_by=group or "",
         timed_by=time or "",
-        categorical=[False] * len(rows.number_names) + [True] * len(rows.category_names),
+        categorical=[False] * (len(rows.number_names) + FEATURES * len(rows.dates)) + [True] * len(rows.category_names),
         trees=True,
         notes=tuple(unused),
     )
-
-
-def check_complete(path: Path, column: ColumnSchema) -> None:
-    """Raise InputError for a column with gaps."""
-    if column.missing:
-        raise InputError(
-            f"{printable(path)}: column '{printable(column.name)}' is missing in {column.missing:,} rows; fill them in or leave "
-            "these rows out"
-        )
 
 
 def _choose_columns(schema: TableSchema, special: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -121,7 +126,7 @@ def _choose_columns(schema: TableSchema, special: Sequence[str]) -> tuple[list[s
     for column in schema.columns:
         if column.name in special:
             continue
-        if column.kind in ("text", "date", "ignored"):
+        if column.kind in ("text", "ignored"):
             why = "missing throughout" if column.kind == "ignored" and column.missing == schema.rows else column.kind
             unused.append(f"column {printable(column.name)} is not learned from: {why}")
         elif column.statistics is not None and not column.statistics.fits_model:
@@ -133,83 +138,37 @@ def _choose_columns(schema: TableSchema, special: Sequence[str]) -> tuple[list[s
     return used, unused
 
 
-def as_spelled(schema: TableSchema, texts: Sequence[str]) -> TableSchema:
-    """The schema with truth values, and the columns `texts`, as what is written in the file."""
-    columns = (
-        replace(column, kind="category") if column.kind == "boolean" or column.name in texts else column
-        for column in schema.columns
-    )
-    return replace(schema, columns=tuple(columns))
-
-
-def read_columns(
-    path: Path, schema: TableSchema, names: Sequence[str], *, whole: Sequence[str] = ()
-) -> dict[str, ColumnData]:
-    """Each column as one array, numbers as float32, but for those in `whole`; no more than a batch of rows is held as text."""
-    parts: dict[str, list[Array]] = {name: [] for name in names}
-    kinds = {name: schema.column(name).kind for name in names}
-    places: dict[str, dict[str, int]] = {name: {} for name in names if kinds[name] in ("category", "text")}
-    for batch in iterate_batches(path, schema, list(parts)):
-        for name, arrays in parts.items():
-            column = batch.column(name)
-            if name in places:
-                arrays.append(_encode_texts(column, places[name]))
-            else:
-                array = column.to_numpy(zero_copy_only=False)
-                arrays.append(array.astype(np.float32) if kinds[name] == "number" and name not in whole else array)
-    return {name: ColumnData(np.concatenate(parts.pop(name)), tuple(places.get(name, ()))) for name in [*parts]}
-
-
-def _encode_texts(column: Any, places: dict[str, int]) -> Array:
-    """An arrow array of texts as int32 places, to which new texts are added; a gap is the empty text."""
-    encoded = column.dictionary_encode()
-    numbers = [places.setdefault(text, len(places)) for text in encoded.dictionary.to_pylist()]
-    gap = places.setdefault(MISSING, len(places)) if column.null_count else -1
-    indices = encoded.indices.fill_null(len(numbers)).to_numpy(zero_copy_only=False)
-    places_of_rows: Array = np.array([*numbers, gap], np.int32)[indices]
-    return places_of_rows
-
-
-def _collect_rows(schema: TableSchema, used: Sequence[str], columns: Mapping[str, ColumnData]) -> Rows:
+def _read_rows(
+    path: Path, schema: TableSchema, used: Sequence[str], special: Sequence[str], days: Sequence[str]
+) -> tuple[Rows, dict[str, ColumnData]]:
+    """The columns `used` side by side, `days` among them, and those of `special` apart; large tables are not copied."""
     numbers = tuple(name for name in used if schema.column(name).kind == "number")
     categories = tuple(name for name in used if name not in numbers)
-    count = len(columns[used[0]].array)
-    return Rows(
+    values = np.empty((schema.rows, len(numbers)), np.float32)
+    codes = np.empty((schema.rows, len(categories)), np.int32)
+    places: dict[str, dict[str, int]] = {name: {} for name in categories}
+    apart = ColumnParts(schema, special, special)
+    start = 0
+    for batch in iterate_batches(path, schema, [*used, *special]):
+        apart.add(batch)
+        here = slice(start, start + batch.num_rows)
+        for place, name in enumerate(numbers):
+            values[here, place] = batch.column(name).to_numpy(zero_copy_only=False)
+        for place, name in enumerate(categories):
+            codes[here, place] = encode_texts(batch.column(name), places[name])
+        start += batch.num_rows
+    texts = {name: tuple(places[name]) for name in categories}
+    found = [read_days(name, texts[name], codes[:, categories.index(name)]) for name in days]
+    named = [place for place, name in enumerate(categories) if name not in days]
+    rows = Rows(
         numbers,
-        categories,
-        np.stack([columns[name].array for name in numbers], 1) if numbers else np.empty((count, 0)),
-        np.stack([columns[name].array for name in categories], 1) if categories else np.empty((count, 0), np.int32),
-        tuple(columns[name].texts for name in categories),
+        tuple(categories[place] for place in named),
+        values,
+        codes[:, named] if days else codes,
+        tuple(texts[categories[place]] for place in named),
+        tuple(item for item in found if item is not None),
     )
-
-
-def read_target(label: str, column: ColumnData) -> tuple[Target, Array]:
-    """What is predicted, and the int64 classes or float32 values. Raises InputError where there is nothing to tell apart."""
-    if not column.texts:
-        with np.errstate(over="ignore"):
-            values = column.array.astype(np.float32)
-        if not np.isfinite(values).all():
-            raise InputError(f"label '{printable(label)}' {UNFIT}; mend it or leave these rows out")
-        if not np.ptp(values):
-            raise InputError(f"label '{printable(label)}' is always {values[0]:g}; there is nothing to predict")
-        return Target(label), values
-    names = sort_labels(column.texts)
-    if len(names) < 2:
-        raise InputError(
-            f"label '{printable(label)}' has one class only, '{printable(names[0])}'; it takes two to learn from"
-        )
-    if any(printable(name) != name or name != name.strip() for name in names):
-        raise InputError(f"label '{printable(label)}' has a class whose name cannot be shown; rename it")
-    place = {name: number for number, name in enumerate(names)}
-    return Target(label, names), np.array([place[text] for text in column.texts], np.int64)[column.array]
-
-
-def sort_labels(texts: Sequence[str]) -> tuple[str, ...]:
-    """Classes in the order of their numbers where all are numbers, else of their letters."""
-    try:
-        return tuple(sorted(texts, key=float))
-    except ValueError:
-        return tuple(sorted(texts))
+    return rows, apart.join()
 
 
 def _prepare(rows: Rows, train: Array) -> Prepared:
@@ -220,9 +179,9 @@ def _prepare(rows: Rows, train: Array) -> Prepared:
     inputs: dict[str, Array] = {}
     forms: dict[str, dict[str, Any]] = {}
     if rows.number_names:
-        with_gaps = np.asarray(np.isnan(rows.numbers).any(axis=0))
+        with_gaps = np.array([np.isnan(column).any() for column in rows.numbers.T])
         medians = _medians(rows, train)
-        inputs[NUMBERS] = np.where(np.isnan(rows.numbers), medians, rows.numbers).astype(np.float32)
+        inputs[NUMBERS] = _fill_gaps(rows.numbers, medians, with_gaps)
         forms[NUMBERS] = {"kind": "table", "columns": _number_columns(rows.number_names, medians, with_gaps)}
         for place in np.flatnonzero(with_gaps):
             columns.append({"name": rows.number_names[place], "kind": "category", "values": [MISSING], "unknown": 1})
@@ -231,21 +190,43 @@ def _prepare(rows: Rows, train: Array) -> Prepared:
     if columns:
         inputs[CATEGORIES] = (np.stack(parts, 1) + offsets[:-1]).astype(np.int32)
         forms[CATEGORIES] = {"kind": "table", "columns": columns, "add": [float(offset) for offset in offsets[:-1]]}
+    calendars = [build_calendar(item, train) for item in rows.dates]
+    if calendars:
+        starts = np.cumsum([0, *(len(item.table) for item in calendars)])[:-1]
+        inputs[DATES] = (np.stack([item.places for item in calendars], 1) + starts).astype(np.int32)
+        forms[DATES] = {
+            "kind": "table",
+            "columns": [item.column for item in calendars],
+            "add": [float(start) for start in starts],
+        }
     unknown = [(int(offset), item) for offset, item in zip(offsets, lists, strict=False) if item.unknown < LEARNED]
-    build = partial(table_network, entries=int(offsets[-1]))
+    calendar = np.concatenate([item.table for item in calendars]) if calendars else None
+    build = partial(table_network, entries=int(offsets[-1]), calendar=calendar)
     return Prepared(inputs, forms, build, partial(_set_unknown_vectors, unknown))
 
 
 def _medians(rows: Rows, train: Array) -> Array:
     """The medians of the training rows, float32. Raises InputError for a column without any value in them."""
-    known = ~np.isnan(rows.numbers[train])
-    if not known.any(axis=0).all():
-        name = rows.number_names[int(np.flatnonzero(~known.any(axis=0))[0])]
-        raise InputError(
-            f"column '{printable(name)}' is missing in all training rows; leave it out (data.toml: ignored)"
-        )
-    medians: Array = np.nanmedian(rows.numbers[train], axis=0).astype(np.float32)
+    medians = np.empty(len(rows.number_names), np.float32)
+    for place, name in enumerate(rows.number_names):
+        values = rows.numbers[train, place]
+        known = values[~np.isnan(values)]
+        if not len(known):
+            raise InputError(
+                f"column '{printable(name)}' is missing in all training rows; leave it out (data.toml: ignored)"
+            )
+        medians[place] = np.median(known)
     return medians
+
+
+def _fill_gaps(numbers: Array, medians: Array, with_gaps: Array) -> Array:
+    """The numbers with the medians in their gaps; where there are none they are not copied."""
+    if not with_gaps.any():
+        return numbers
+    filled = numbers.copy()
+    for place in np.flatnonzero(with_gaps):
+        filled[np.isnan(filled[:, place]), place] = medians[place]
+    return filled
 
 
 def _number_columns(names: Sequence[str], medians: Array, with_gaps: Array) -> list[dict[str, Any]]:
@@ -299,4 +280,5 @@ def _show_row(rows: Rows, row: int) -> str:
     texts = [f"{name}={value:g}" for name, value in zip(rows.number_names, rows.numbers[row], strict=True)]
     places = zip(rows.category_names, rows.values, rows.codes[row], strict=True)
     texts += [f"{name}={values[code] or 'missing'}" for name, values, code in places]
+    texts += [f"{item.name}={show_day(item, row)}" for item in rows.dates]
     return ", ".join(texts[:SHOWN]) + (", ..." if len(texts) > SHOWN else "")

@@ -14,10 +14,11 @@ from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import window_network
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.arrays import spread_features
-from edgeship.train.own_data.sources.table import UNFIT, as_spelled, check_complete, read_columns, read_target
+from edgeship.train.own_data.sources.columns import UNFIT, as_spelled, check_complete, read_columns, read_target
 from edgeship.untrusted import printable
 
 NAME = "window"
+STRETCHES = "unbroken stretches"  # what windows are split by where no column says it
 LEAST_ROWS = 8  # of a window
 
 
@@ -61,7 +62,7 @@ def read_windows(
         digest=digest.of_path(path),
         preprocessing=f"windows of {length} rows in their own units; channels: {', '.join(channels)}",
         groups=groups,
-        grouped_by=group or "unbroken stretches",
+        grouped_by=group or STRETCHES,
         notes=(
             f"windows of {length} rows, one every {length // 2}: neighbours share rows, so the real uncertainty is larger than "
             "the intervals, which count windows as independent",

@@ -20,24 +20,29 @@ def train_on_data(
     group: str | None = None,
     time: str | None = None,
     window: int | None = None,
+    query: str | None = None,
     seed: int = 0,
     epochs: int | None = None,
     progress: bool = False,
 ) -> OwnDataModel:
     """Train a server model on one's own data into the folder `out`, beside baselines of scikit-learn (docs/training/train.md).
 
-    `data` is a table, a folder with one folder of pictures or of WAV files a class, a table of such files and their labels, or an
+    `data` is a table, a database with the `query` whose rows are one (`sqlite:///FILE`, `postgresql://...`), a folder with one
+    folder of pictures or of WAV files a class, a table of such files and their labels, a folder with four idx files, or an
     `.npz`. `label` names the column of a table that is to be predicted. No value of the column `group` is in two splits; by the
     column `time` the latest samples are tested. `window` makes windows of so many rows out of a long table of sensor values, in
-    the order of `time`. Model card, data files and what the contract says of the inputs (`inputs.toml`, which
-    `init_model` takes into the configuration) are written beside the model. Raises InputError for data that cannot be learned
-    from, or a place that cannot be written.
+    the order of `time`. Model card, data files and what the contract says of the inputs (`inputs.toml`, which `init_model` takes
+    into the configuration) are written beside the model. Raises InputError for data that cannot be learned from, or a place that
+    cannot be written.
     """
+    from edgeship.tables.database import find_database
     from edgeship.train.own_data import launch, page
     from edgeship.train.own_data.sources.source import Source
 
     check_outside_of_bundles(Path(out) / "server.keras")
-    source = Source(Path(data), label, group, time, window)
+    database = find_database(os.fspath(data))
+    path = Path(database.file.name or "query") if database else Path(data)
+    source = Source(path, label, group, time, window, os.fspath(data) if database else None, query)
     with set_visibility(progress):
         card = launch.train(source, Path(out), seed=seed, epochs=epochs)
     return OwnDataModel(Path(out) / "server.keras", card, page.describe_quality(card))

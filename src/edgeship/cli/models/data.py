@@ -25,7 +25,8 @@ def data() -> None:
 
 
 @data.command(short_help="Show what data is like, and what in it would spoil a result.")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path")
+@click.option("--query", help="The query of a database, sqlite:///FILE or postgresql://...: its rows are the table.")
 @click.option("--label", metavar="COLUMN", help="The column of a table that is to be learned.")
 @click.option(
     "--evaluation",
@@ -41,7 +42,7 @@ def data() -> None:
 )
 @options.JSON
 def check(json_file: str | None, **settings: Any) -> None:
-    """Look at PATH: a table (.csv, .parquet), a folder of pictures with a folder for each class, or an .npz with x and y.
+    """Look at PATH: a table (.csv, .parquet), a database, a folder of pictures with a folder for each class, or an .npz.
 
     Finds copies, columns that give the label away, labels that are probably wrong, rare classes, columns that are constant,
     equal or missing, samples and groups that are in both splits, and splits that are not alike. Writes a page, and

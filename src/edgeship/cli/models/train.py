@@ -23,9 +23,10 @@ from edgeship.cli import options, output
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
-    help="Your own data: a table (.csv, .parquet), a folder with one folder of pictures or .wav files a class, an .npz.",
+    help="Your own data: a table (.csv, .parquet), a folder with one folder of pictures or .wav files a class, an .npz, a folder "
+    "with four idx files, or a database, sqlite:///FILE or postgresql://...",
 )
+@click.option("--query", help="The query of --data that is a database: its rows are the table.")
 @click.option("--label", metavar="COLUMN", help="The column that is to be predicted.")
 @click.option("--group", metavar="COLUMN", help="No value of this column is in two splits, as a patient or a machine.")
 @click.option("--time", metavar="COLUMN", help="By this column: the model is tested on the latest rows.")
@@ -39,12 +40,15 @@ from edgeship.cli import options, output
 @click.option("--epochs", type=click.IntRange(1), help="Train this many epochs instead of the task's own number.")
 @options.JSON
 def train(
-    task: str | None, data: Path | None, out: Path | None, json_file: str | None, allow_worse: bool, **settings: Any
+    task: str | None, data: str | None, out: Path | None, json_file: str | None, allow_worse: bool, **settings: Any
 ) -> int:
-    """Train the server model of a built-in TASK (fashion-mnist or motion), or one of your own data.
+    """Train the server model of a built-in TASK, or one of your own data.
+
+    TASK is fashion-mnist (pictures), motion (sensor windows), flights (a table) or spoken-digits-synthetic (sound).
 
     Writes server.keras, model-card.json and .md, train.npz, validation.npz, calibration.npz, evaluation.npz and labels.txt. Of
-    --data the card compares the network with baselines, and the exit code is 1 where one is not beaten.
+    --data, flights and spoken-digits-synthetic the card compares the network with baselines, and the exit code is 1 where one is
+    not beaten.
 
     \b
     Example: edgeship train fashion-mnist --out runs/fashion-mnist
@@ -52,37 +56,35 @@ def train(
     """
     if (task is None) == (data is None):
         raise click.UsageError("give a built-in TASK or --data with a file of your own, and not both")
-    own = {name: settings.pop(name) for name in ("label", "group", "time", "window")}
+    own = {name: settings.pop(name) for name in ("label", "group", "time", "window", "query")}
     if data is None:
         for name, value in own.items():
             if value is not None:
                 raise click.UsageError(f"--{name} goes with --data")
-        _train_task(str(task), out, json_file, settings)
-        return 0
+        return _show(api.train_model(str(task), out, **settings, progress=True), json_file, allow_worse)
     if settings.pop("data_dir") is not None:
         raise click.UsageError("--data-dir goes with a built-in TASK; --data takes your own data")
-    return _train_on_data(data, out or Path("runs") / data.stem, json_file, allow_worse, {**settings, **own})
+    name = Path(data).stem if "://" not in data or data.startswith("sqlite:///") else "query"
+    result = api.train_on_data(data, out or Path("runs") / name, **settings, **own, progress=True)
+    return _show(result, json_file, allow_worse)
 
 
-def _train_task(task: str, out: Path | None, json_file: str | None, settings: dict[str, Any]) -> None:
-    result = api.train_model(task, out, **settings, progress=True)
+def _show(result: api.TrainedModel | api.OwnDataModel, json_file: str | None, allow_worse: bool) -> int:
+    """Print what came out; returns the exit code."""
     card = result.card
     output.write_json(card.record(), json_file)
-    share = card.results.accuracy
+    if isinstance(result, api.OwnDataModel):
+        click.echo(f"{result.path}: {result.quality}", err=True)
+        if not result.worse_than:
+            return 0
+        names = " and ".join(result.worse_than)
+        click.echo(f"the network does not beat the {names}: model-card.md has the figures", err=True)
+        return 0 if allow_worse else 1
+    share = result.card.results.accuracy
     click.echo(
         f"{result.path}: {share.value:.2%} of {share.samples:,} test samples right "
         f"(95 % interval {share.low:.2%} to {share.high:.2%}), "
         f"{card.model.parameters:,} parameters, {card.seconds.total:.0f} s",
         err=True,
     )
-
-
-def _train_on_data(data: Path, out: Path, json_file: str | None, allow_worse: bool, settings: dict[str, Any]) -> int:
-    result = api.train_on_data(data, out, **settings, progress=True)
-    output.write_json(result.card.record(), json_file)
-    click.echo(f"{result.path}: {result.quality}", err=True)
-    if not result.worse_than:
-        return 0
-    names = " and ".join(result.worse_than)
-    click.echo(f"the network does not beat the {names}: model-card.md has the figures", err=True)
-    return 0 if allow_worse else 1
+    return 0

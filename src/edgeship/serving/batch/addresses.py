@@ -6,13 +6,12 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
+from edgeship.tables.database import find_database, hide_password
 from edgeship.untrusted import printable
 
-SQLITE, SERVERS = "sqlite:///", ("postgresql://", "postgres://")
 SUFFIXES = {"csv": (".csv",), "parquet": (".parquet", ".pq"), "images": (".jpg", ".jpeg", ".png", ".bmp", ".webp")}
 SOURCES = (
     "a .csv or .parquet file, a folder or pattern of them, a folder of pictures, sqlite:///FILE or postgresql://..."
@@ -50,7 +49,7 @@ def parse_source(text: str) -> Address:
             raise InputError(f"{address}: no such file")
         return address
     if "://" in text:
-        raise InputError(f"{_without_password(text)}: no source that is known; --from takes {SOURCES}")
+        raise InputError(f"{hide_password(text)}: no source that is known; --from takes {SOURCES}")
     path = Path(text)
     if path.is_dir():
         return _file_address(text, [item for item in path.rglob("*") if not _is_hidden(item, path)], path)
@@ -86,26 +85,10 @@ def parse_sink(text: str) -> Address:
         return address
     path = Path(text)
     if "://" in text or (path.suffix and path.suffix not in SUFFIXES["parquet"] and not path.is_dir()):
-        raise InputError(f"{_without_password(text)}: no sink that is known; --to takes {SINKS}")
+        raise InputError(f"{hide_password(text)}: no sink that is known; --to takes {SINKS}")
     return Address("parquet", printable(text), root=path)
 
 
 def _parse_database(text: str) -> Address | None:
-    if text.startswith(SERVERS):
-        return Address("postgresql", _without_password(text), uri=text)
-    if not text.startswith(SQLITE):
-        return None
-    name = text.removeprefix(SQLITE)
-    if not name or "?" in name or printable(name) != name:
-        raise InputError(f"{printable(text)}: no database can be there; write sqlite:///FILE")
-    return Address("sqlite", name, uri=Path(name).absolute().as_uri(), root=Path(name))
-
-
-def _without_password(text: str) -> str:
-    """An address as it may be shown: the user's name stays, a password and options, which may hold one, do not."""
-    try:
-        parts = urlsplit(text)
-        user, at, host = parts.netloc.rpartition("@")
-        return printable(f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}")
-    except ValueError:
-        return printable(text.partition("://")[0]) + "://..."
+    database = find_database(text)
+    return Address(database.kind, database.text, uri=database.uri, root=database.file) if database else None

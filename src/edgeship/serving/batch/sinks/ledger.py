@@ -23,9 +23,9 @@ from edgeship.serving.batch.sinks.sql_text import (
     counts_table,
     jobs_table,
     predictions_table,
-    quote,
     quote_text,
 )
+from edgeship.tables.database import quote_name as quote
 from edgeship.untrusted import printable
 
 CELLS = 500  # that one statement adds

@@ -16,7 +16,9 @@ from edgeship.errors import InputError
 from edgeship.serving.batch.addresses import Address
 from edgeship.serving.batch.rows.outputs import KEY
 from edgeship.serving.batch.sinks.database import PATIENCE
-from edgeship.serving.batch.sinks.sql_text import Table, TableShape, driver_reason, quote
+from edgeship.serving.batch.sinks.sql_text import Table, TableShape
+from edgeship.tables.database import driver_reason
+from edgeship.tables.database import quote_name as quote
 
 T = TypeVar("T")
 STAGE = "edgeship_stage"

@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from edgeship.errors import InputError, brief_message
+from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.serving.batch.rows.outputs import KEY, VERSION, TableColumn
+from edgeship.tables.database import quote_name as quote
 from edgeship.untrusted import printable
 
-REPEATED = re.compile(r"\n[Qq]uery(?: was)?:")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
-
-
-def quote(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def quote_text(text: str) -> str:
@@ -28,11 +23,6 @@ def check_table_name(name: str) -> None:
     """Raise InputError for a name that no table is given."""
     if not NAME.fullmatch(name):
         raise InputError(f"--table {printable(name)}: a table's name has letters, digits and _, at most 48 of them")
-
-
-def driver_reason(error: BaseException) -> str:
-    """What a driver of ADBC says, on a line and without the statement, which it repeats."""
-    return printable(brief_message(REPEATED.split(str(error))[0], 240))
 
 
 @dataclass(frozen=True)
