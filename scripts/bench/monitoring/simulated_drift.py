@@ -119,9 +119,11 @@ def sort_answers(profile: Profile, inputs: Mapping[str, Array], scores: Mapping[
 
 
 class Field:
-    """Users who come and go, each with a taste (Dirichlet), an exposure and a tier of its own; `stay`: who is there next week.
+    """Users who come and go, each with a taste, an exposure and a tier of its own; `stay`: who is there next week.
 
-    With `stay` 0 all are new. Each makes `inferences` a week, or with `varied` a geometric number with that mean.
+    Tastes are Dirichlet with 10 times the population's shares, so that these are their mean, drawn by the quantile: who stays
+    keeps the place among all when the shares change. With `stay` 0 all are new. Each makes `inferences` a week, or with `varied`
+    a geometric number with that mean.
     """
 
     def __init__(
@@ -136,10 +138,12 @@ class Field:
 
     def week(self, world: World) -> Installs:
         """The reports of a week."""
+        from scipy.special import gammaincinv
+
         self._renew()
         rng, size, answers = self.rng, self.size, self.answers
         shares = np.asarray(world.classes) * np.exp(rng.normal(0, world.wobble, 10))
-        taste = self.draws[:, :10] * shares
+        taste = gammaincinv(10 * shares / shares.sum(), self.draws[:, :10]) + 1e-12
         exposures = list(world.exposures)
         exposure = np.searchsorted(np.cumsum(list(world.exposures.values())), self.draws[:, 10], side="right")
         exposure = np.minimum(exposure, len(exposures) - 1)
@@ -175,7 +179,7 @@ class Field:
     def _renew(self) -> None:
         staying = self.rng.random(len(self.ids)) < self.stay
         new = self.size - int(staying.sum())
-        fresh = np.column_stack([self.rng.gamma(1.0, size=(new, 10)) + 1e-12, self.rng.random((new, 2))])
+        fresh = self.rng.random((new, 12))
         self.draws = np.concatenate([self.draws[staying], fresh]) if len(self.ids) else fresh
         self.ids = np.concatenate([self.ids[staying], np.arange(self.made, self.made + new)])
         self.made += new

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         draw_audit,
         judge_audit,
         judge_drift,
+        judge_drift_by_version,
         report_field,
     )
     from edgeship.api.monitoring.experiments import (
@@ -158,7 +159,7 @@ if TYPE_CHECKING:
     from edgeship.model_registry.version import Promotion, Version
     from edgeship.monitoring.drift.audit import AuditResult, DrawnAudit
     from edgeship.monitoring.drift.field_report import FieldReport
-    from edgeship.monitoring.drift.results import DriftResult
+    from edgeship.monitoring.drift.results import DriftResult, NamedDrift
     from edgeship.monitoring.drift.tables import Section
     from edgeship.monitoring.experiments.region import RegionSplit
     from edgeship.monitoring.experiments.shadow import ShadowResult
@@ -187,7 +188,7 @@ NAMES = {
     "edgeship.api.learning.retraining": "describe_retraining retrain_champion",
     "edgeship.api.machine": "check_devices diagnose install_devices install_runtime list_devices list_runtimes",
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
-    "edgeship.api.monitoring.drift": "describe_drift describe_field draw_audit judge_audit judge_drift report_field",
+    "edgeship.api.monitoring.drift": "describe_drift describe_field draw_audit judge_audit judge_drift judge_drift_by_version report_field",
     "edgeship.api.monitoring.experiments": "ExperimentStatus PlannedExperiment analyse_experiment analyse_shadow plan_experiment read_experiment simulate_region_split start_experiment stop_experiment",
     "edgeship.api.monitoring.inbox": "count_reports export_reports ingest_reports open_collector read_reports",
     "edgeship.api.own_data.training": "train_on_data",
@@ -223,7 +224,7 @@ NAMES = {
     "edgeship.model_registry.version": "Promotion Version",
     "edgeship.monitoring.drift.audit": "AuditResult DrawnAudit",
     "edgeship.monitoring.drift.field_report": "FieldReport",
-    "edgeship.monitoring.drift.results": "DriftResult",
+    "edgeship.monitoring.drift.results": "DriftResult NamedDrift",
     "edgeship.monitoring.drift.tables": "Section",
     "edgeship.monitoring.experiments.region": "RegionSplit",
     "edgeship.monitoring.experiments.shadow": "ShadowResult",

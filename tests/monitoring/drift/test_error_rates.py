@@ -11,17 +11,8 @@ from edgeship.monitoring.drift.judge import judge_week
 from edgeship.monitoring.drift.layout import make_layout
 from edgeship.monitoring.drift.moves import find_moves
 from scripts.bench.monitoring.drift import PLAIN, watch_quiet
-from scripts.bench.monitoring.simulated_drift import EXPOSURES, Answers, Field, World, sort_answers
+from scripts.bench.monitoring.simulated_drift import Field, World
 from tests.monitoring.drift.small_field import make_reports
-
-
-@pytest.fixture(scope="session")
-def answers(field) -> Answers:
-    rng = np.random.default_rng(1)
-    conditions = {name: field.images for name in EXPOSURES}
-    conditions["noise"] = field.images + rng.normal(0, 5, field.images.shape).astype(np.float32)
-    scores = {name: field.scores(images) for name, images in conditions.items()}
-    return sort_answers(field.profile, conditions, scores, field.digits)
 
 
 def test_no_drift_is_seldom_a_notice_and_never_an_alarm(answers):

@@ -14,8 +14,10 @@ from edgeship.errors import InputError
 if TYPE_CHECKING:
     from edgeship.monitoring.drift.audit import AuditResult, DrawnAudit
     from edgeship.monitoring.drift.field_report import FieldReport
-    from edgeship.monitoring.drift.results import DriftResult
+    from edgeship.monitoring.drift.results import DriftResult, NamedDrift
     from edgeship.monitoring.drift.tables import Section
+    from edgeship.monitoring.inbox.bundles import BundleSources
+    from edgeship.monitoring.inbox.inbox import Inbox
 
 
 def judge_drift(
@@ -30,26 +32,57 @@ def judge_drift(
     """The verdict on a week of an inbox beside the field's own first four, of one bundle's reports.
 
     `bundle`: whose (default: the one with the most reports in that week). `window`: as 2026-W48 (default: the newest that is
-    closed at `now`). `tolerance`: points of accuracy that may be lost without an alarm. `page`: an .html or .md to write.
+    closed at `now`, of which there are such reports). `tolerance`: points of accuracy that may be lost without an alarm.
+    `page`: an .html or .md to write.
 
     Raises InputError where there are no such reports.
     """
     from edgeship.monitoring.drift.field import Question, judge_field
-    from edgeship.monitoring.drift.page import check_page, show_drift, write_page
-    from edgeship.monitoring.inbox.inbox import Inbox
-    from edgeship.monitoring.inbox.place import parse_store
+    from edgeship.monitoring.drift.page import show_drift, write_page
 
-    if not 0 < tolerance < 100:
-        raise InputError(f"tolerance: points of accuracy, above 0 and below 100, not {tolerance:g}")
-    if page is not None:
-        check_page(Path(page))
-        check_outside_of_bundles(Path(page))
+    _check_tolerance(tolerance)
+    _check_page(page)
     digest, labels = (None, ()) if bundle is None else _read_bundle(bundle)
     question = Question(tolerance / 100, now or datetime.now(UTC), digest, window, labels)
-    with Inbox(parse_store(str(store))) as inbox:
+    with _open_inbox(store) as inbox:
         result = judge_field(inbox, question)
     if page is not None:
         write_page(show_drift(result), Path(page))
+    return result
+
+
+def judge_drift_by_version(
+    store: AnyPath,
+    *,
+    name: str | None = None,
+    channel: AnyPath | None = None,
+    registry: str | None = None,
+    window: str | None = None,
+    tolerance: float = 1.0,
+    now: datetime | None = None,
+    page: AnyPath | None = None,
+) -> NamedDrift:
+    """The verdicts of `judge_drift` on each version of a name in a channel's folder or a registry, and the worst of them.
+
+    `name`: as garments (default: the only one there). `window`: default the newest that is closed at `now`, of which there are
+    reports of any version. Reports of other names do not count.
+
+    Raises InputError where there are no such reports, and for a name that is not there.
+    """
+    from edgeship.monitoring.drift.field import Question, judge_versions
+    from edgeship.monitoring.drift.page import show_versions, write_page
+    from edgeship.monitoring.drift.versions import choose_versions, find_versions
+
+    _check_tolerance(tolerance)
+    _check_page(page)
+    sources = _versioned_sources((), channel, registry)
+    chosen, versions = choose_versions(find_versions(sources), name, _describe_place(channel, registry))
+    with _open_inbox(store) as inbox:
+        result = judge_versions(
+            inbox, chosen, versions, Question(tolerance / 100, now or datetime.now(UTC), None, window)
+        )
+    if page is not None:
+        write_page(show_versions(result), Path(page))
     return result
 
 
@@ -63,6 +96,7 @@ def describe_drift(result: DriftResult) -> tuple[Section, ...]:
 def report_field(
     store: AnyPath,
     *,
+    name: str | None = None,
     bundles: Sequence[AnyPath] = (),
     channel: AnyPath | None = None,
     registry: str | None = None,
@@ -70,26 +104,26 @@ def report_field(
 ) -> FieldReport:
     """What the newest 13 weeks of an inbox tell of each version: use, estimated accuracy, latency, errors, outcomes.
 
-    `bundles`, `channel`, `registry` tell the versions' names, and the latency of the lab. `page`: an .html or .md to write.
-    Raises InputError where there are no reports.
+    `name`: of its versions in the channel or registry alone. `bundles`, `channel`, `registry` tell the versions' names, and the
+    latency of the lab. `page`: an .html or .md to write. Raises InputError where there are no reports, and for an unknown name.
     """
     from edgeship.monitoring.drift import field_report
     from edgeship.monitoring.drift.field_page import show_field
-    from edgeship.monitoring.drift.page import check_page, write_page
-    from edgeship.monitoring.drift.versions import find_versions
+    from edgeship.monitoring.drift.page import write_page
+    from edgeship.monitoring.drift.versions import choose_versions, find_versions
     from edgeship.monitoring.inbox.bundles import BundleSources
-    from edgeship.monitoring.inbox.inbox import Inbox
-    from edgeship.monitoring.inbox.place import parse_store
 
+    _check_page(page)
+    folders = tuple(map(Path, bundles))
+    if name is None:
+        known = find_versions(BundleSources(folders, None if channel is None else Path(channel), registry))
+    else:
+        found = find_versions(_versioned_sources(folders, channel, registry))
+        _, known = choose_versions(found, name, _describe_place(channel, registry))
+    with _open_inbox(store) as inbox:
+        result = field_report.report_field(inbox, known, name or "")
     if page is not None:
-        check_page(Path(page))
-        check_outside_of_bundles(Path(page))
-    sources = BundleSources(tuple(map(Path, bundles)), None if channel is None else Path(channel), registry)
-    known = find_versions(sources)
-    with Inbox(parse_store(str(store))) as inbox:
-        result = field_report.report_field(inbox, known)
-    if page is not None:
-        write_page(show_field(result), Path(page))
+        write_page(show_field(result, name or ""), Path(page))
     return result
 
 
@@ -138,8 +172,7 @@ def judge_audit(
     from edgeship.monitoring.drift.accuracy import calibrate
     from edgeship.monitoring.profile.profile import read_profile
 
-    if not 0 < tolerance < 100:
-        raise InputError(f"tolerance: points of accuracy, above 0 and below 100, not {tolerance:g}")
+    _check_tolerance(tolerance)
     lab, labels = None, tuple[str, ...]()
     if bundle is not None:
         _, labels = _read_bundle(bundle)
@@ -149,6 +182,43 @@ def judge_audit(
             raise unknown_name_error("artifact", artifact, measured)
         lab = measured[artifact], profile.samples
     return audit.judge_audit(Path(labelled), tolerance / 100, lab, labels)
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 0 < tolerance < 100:
+        raise InputError(f"tolerance: points of accuracy, above 0 and below 100, not {tolerance:g}")
+
+
+def _check_page(page: AnyPath | None) -> None:
+    if page is not None:
+        from edgeship.monitoring.drift.page import check_page
+
+        check_page(Path(page))
+        check_outside_of_bundles(Path(page))
+
+
+def _open_inbox(store: AnyPath) -> Inbox:
+    from edgeship.monitoring.inbox.inbox import Inbox
+    from edgeship.monitoring.inbox.place import parse_store
+
+    return Inbox(parse_store(str(store)))
+
+
+def _versioned_sources(bundles: tuple[Path, ...], channel: AnyPath | None, registry: str | None) -> BundleSources:
+    """Where the versions of a name are. Raises InputError where nothing is named that has names."""
+    from edgeship.monitoring.inbox.bundles import BundleSources
+
+    if channel is None and registry is None:
+        raise InputError("--name needs --channel or --registry, which say what the versions of a name are")
+    return BundleSources(bundles, None if channel is None else Path(channel), registry)
+
+
+def _describe_place(channel: AnyPath | None, registry: str | None) -> str:
+    from edgeship.model_registry.connection import Place
+    from edgeship.untrusted import printable
+
+    places = [printable(channel)] if channel is not None else []
+    return " and ".join([*places, str(Place.parse(registry))] if registry is not None else places)
 
 
 def _read_bundle(bundle: AnyPath) -> tuple[str, tuple[str, ...]]:

@@ -25,3 +25,14 @@ def bundle_options(command: F) -> F:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def version_options(command: F) -> F:
+    """Which versions' reports are looked at."""
+    for option in (
+        click.option("--registry", metavar="URI", help="Of the versions of a name in a registry, as sqlite:///registry.db."),
+        click.option("--channel", type=PATH, help="Of the versions of a name in a channel's folder."),
+        click.option("--name", metavar="NAME", help="Which name, as garments (default: the only one in them)."),
+    ):  # fmt: skip
+        command = option(command)
+    return command

@@ -109,18 +109,25 @@ class Drop:
 
 
 def find_drop(before: Rate | None, now: Rate | None, tolerance: float) -> Drop | None:
-    """The drop of a share; None with fewer than 25 installations on either side. Student's t, with the lesser number less 1."""
+    """The drop of a share; None with fewer than 25 installations on either side. Student's t, with Welch's degrees of freedom."""
     if before is None or now is None or min(before.installs, now.installs) < LEAST:
         return None
     from scipy.special import stdtr, stdtrit
 
-    freedom = min(before.installs, now.installs) - 1
+    freedom = _find_freedom(before, now)
     drop, error = before.value - now.value, math.sqrt(before.variance + now.variance)
     quantile = float(stdtrit(freedom, 1 - LEVEL))
     low, high = drop - quantile * error, drop + quantile * error
     p = float(stdtr(freedom, -(drop - tolerance) / error)) if error else float(drop <= tolerance)
     more = 0 if low > tolerance or high < tolerance else _more_installs(before, now, tolerance)
     return Drop(before.value, now.value, low, high, p, now.installs, more)
+
+
+def _find_freedom(before: Rate, now: Rate) -> float:
+    """Welch (1947), by Satterthwaite's formula: between the lesser number of installations less 1 and both less 2."""
+    least = float(min(before.installs, now.installs) - 1)
+    parts = before.variance**2 / (before.installs - 1) + now.variance**2 / (now.installs - 1)
+    return max(least, (before.variance + now.variance) ** 2 / parts) if parts else least
 
 
 def _more_installs(before: Rate, now: Rate, tolerance: float) -> int | None:

@@ -9,8 +9,8 @@ from edgeship.monitoring.drift.tables import Section, percent
 MOST_ROWS = 40
 
 
-def show_field(report: FieldReport) -> PageContent:
-    """The page of a field."""
+def show_field(report: FieldReport, name: str = "") -> PageContent:
+    """The page of a field; `name`: whose versions these are, where they are not all that report."""
     last = [week for week in report.weeks if week.window == report.windows[-1]]
     lines = (
         f"{report.windows[0]} to {report.windows[-1]}; in the last week {sum(week.installs for week in last):,} installations "
@@ -19,7 +19,7 @@ def show_field(report: FieldReport) -> PageContent:
         "tells more than its height, and it cannot see that right answers changed. `edgeship monitor audit` measures.",
     )
     pictures = tuple(_draw(report, what) for what in ("installs", "estimate"))
-    return PageContent("Reports of the field", "", lines, describe_field(report), pictures)
+    return PageContent(f"Reports of {name or 'the field'}", "", lines, describe_field(report), pictures)
 
 
 def describe_field(report: FieldReport) -> tuple[Section, ...]:

@@ -104,12 +104,19 @@ class _Sums:
         self.outcomes.update({name: sum(pairs[1::2]) for name, pairs in report.outcomes.items()})
 
 
-def report_field(inbox: Inbox, known: Mapping[str, KnownVersion]) -> FieldReport:
-    """What the newest 13 weeks of an inbox tell. Raises InputError where it has no reports."""
-    windows = sorted(inbox.read_windows(), key=first_day)[-WEEKS:]
-    if not windows:
+def report_field(inbox: Inbox, known: Mapping[str, KnownVersion], name: str = "") -> FieldReport:
+    """What the newest 13 weeks of an inbox tell; with a `name`, of the versions in `known` alone, which are all of it.
+
+    Raises InputError where it has no reports, or none of them.
+    """
+    counts = inbox.count_profiles()
+    if not counts:
         raise InputError("the inbox has no reports yet")
-    profiles = {name: bundle.profile for name, bundle in inbox.read_known().items()}
+    reported = (window for window, of in counts.items() if not name or of.keys() & known.keys())
+    windows = sorted(reported, key=first_day)[-WEEKS:]
+    if not windows:
+        raise InputError(f"no report is of a version of {name} ({len(known)} known)")
+    profiles = {item: bundle.profile for item, bundle in inbox.read_known().items() if not name or item in known}
     calibrations = {name: calibrate(profile) for name, profile in profiles.items()}
     sums: dict[tuple[str, str], _Sums] = defaultdict(_Sums)
     latencies: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.drift.judge import MOVED
-from edgeship.monitoring.drift.results import DriftResult
+from edgeship.monitoring.drift.results import DriftResult, NamedDrift
 from edgeship.monitoring.drift.tables import Section, describe_drift, render_markdown
 from edgeship.storage.atomic import atomic_file
 from edgeship.untrusted import printable
@@ -64,8 +65,30 @@ def show_drift(result: DriftResult) -> PageContent:
     pictures = [draw_weeks(result)] if any(week.estimate is not None for week in result.weeks) else []
     if result.judgement and result.judgement.histograms:
         pictures.append(draw_moves(result))
-    lines = (*result.reasons, *result.notes, f"Profile {result.profile[:12]}, baseline {_span(result.baseline)}.")
-    return PageContent(f"Drift in {result.window}", result.verdict, lines, describe_drift(result), tuple(pictures))
+    warning = (f"Early warning, preliminary: {result.early.warning}.",) if result.early and result.early.warning else ()
+    last = f"Profile {result.profile[:12]}, baseline {_span(result.baseline)}."
+    lines = (*warning, *result.reasons, *result.notes, last)
+    title = f"Drift of {result.version} in {result.window}" if result.version else f"Drift in {result.window}"
+    return PageContent(title, result.verdict, lines, describe_drift(result), tuple(pictures))
+
+
+def show_versions(result: NamedDrift) -> PageContent:
+    """The page of all versions of a name: one after the other, the most reports first."""
+    pages = [show_drift(item) for item in result.versions]
+    lines = tuple(
+        f"{item.version}: {item.verdict}: {line}" if number == 0 else f"{item.version}: {line}"
+        for item, page in zip(result.versions, pages, strict=True)
+        for number, line in enumerate(page.lines)
+    )
+    if result.silent:
+        lines += (f"No report of that week: {'; '.join(result.silent)}.",)
+    sections = tuple(
+        replace(section, title=f"{item.version}: {section.title}")
+        for item, page in zip(result.versions, pages, strict=True)
+        for section in page.sections
+    )
+    pictures = tuple(picture for page in pages for picture in page.pictures)
+    return PageContent(f"Drift of {result.name} in {result.window}", result.verdict, lines, sections, pictures)
 
 
 def _span(windows: Sequence[str]) -> str:
@@ -86,7 +109,7 @@ def draw_weeks(result: DriftResult) -> str:
         axes.axhline(before - 100 * result.tolerance, color=ORANGE, linestyle=":")
     step = max(1, len(weeks) // 12)
     axes.set_xticks(list(places)[::step], [week.window for week in weeks][::step], rotation=30)
-    axes.set(ylabel="estimated accuracy, %")
+    axes.set(ylabel="estimated accuracy, %", title=shorten(result.version))
     return to_svg(picture)
 
 
@@ -96,7 +119,9 @@ def draw_moves(result: DriftResult) -> str:
     picture, axes = new_picture(0.8 + 0.25 * len(moves))
     colours = [ORANGE if move.p <= MOVED else GREY for move in moves]
     axes.barh([shorten(move.name) for move in moves], [100 * move.distance for move in moves], color=colours)
-    axes.set(xlabel="counts in other bins than in the baseline, %; in colour: surely moved")
+    axes.set(
+        xlabel="counts in other bins than in the baseline, %; in colour: surely moved", title=shorten(result.version)
+    )
     return to_svg(picture)
 
 

@@ -95,10 +95,41 @@ class LaunchCheck:
 
 
 @dataclass(frozen=True)
+class EarlyChange:
+    """A change of the mean of installations' estimated accuracy, `before` and `now`, of the last `installs` of them.
+
+    `day`: when it was seen (UTC), by a report of `window`. `preliminary`: that week is not closed, so no verdict tells of it.
+    """
+
+    day: str
+    window: str
+    before: float
+    now: float
+    installs: int
+    preliminary: bool
+
+
+@dataclass(frozen=True)
+class EarlyWatch:
+    """What ADWIN saw in the reports in the order in which they arrived, of all weeks until now.
+
+    `installs`: how many were read, each once a week. `warning`: a sentence where the last change is a fall in a week that is
+    not closed, else empty. `missing`: why nothing was looked at, else empty.
+    """
+
+    installs: int
+    changes: tuple[EarlyChange, ...]
+    warning: str
+    missing: str
+
+
+@dataclass(frozen=True)
 class DriftResult:
     """A week of reports of one profile; `preliminary`: reports of it are still taken.
 
-    `judgement` is None where nothing can be compared yet. `notes`: what else to know.
+    `judgement` is None where nothing can be compared yet. `notes`: what else to know. `version`: what the profile is called
+    in a channel or registry, else empty. `early`: the warning between weeks, which is no part of the verdict; None where the
+    accuracy is not estimated.
     """
 
     verdict: DriftVerdict
@@ -112,3 +143,19 @@ class DriftResult:
     weeks: tuple[WeekSummary, ...]
     launch: LaunchCheck | None
     judgement: Judgement | None
+    early: EarlyWatch | None
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class NamedDrift:
+    """A week of every version of a name of which there are reports, the most reports first; `verdict`: the worst of theirs.
+
+    `silent`: versions without a report of that week.
+    """
+
+    verdict: DriftVerdict
+    name: str
+    window: str
+    versions: tuple[DriftResult, ...]
+    silent: tuple[str, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeship.light_dataclass import dataclass
-from edgeship.monitoring.drift.results import DriftResult, Judgement, OutcomeRate, WeekSummary
+from edgeship.monitoring.drift.results import DriftResult, EarlyWatch, Judgement, OutcomeRate, WeekSummary
 
 MOST_ROWS = 12
 
@@ -24,7 +24,7 @@ def describe_drift(result: DriftResult) -> tuple[Section, ...]:
     found = [_list_weeks(result)]
     if result.judgement:
         found += [_list_moves(result.judgement), _list_outcomes(result.judgement), _list_slices(result.judgement)]
-    found.append(_list_launch(result))
+    found += [_list_launch(result), _list_changes(result.early)]
     return tuple(section for section in found if section.rows)
 
 
@@ -98,6 +98,24 @@ def _list_launch(result: DriftResult) -> Section:
         "those of a lab: large distances ask for a look, and no more."
     )
     return Section("Launch", note, ("histogram", "distance"), tuple(rows))
+
+
+def _list_changes(early: EarlyWatch | None) -> Section:
+    changes = early.changes[-MOST_ROWS:] if early else ()
+    rows = tuple(
+        (
+            change.day, f"{change.window}{', not closed' if change.preliminary else ''}",
+            "fell" if change.now < change.before else "rose", percent(change.before), percent(change.now),
+            f"{change.installs:,}",
+        )
+        for change in changes
+    )  # fmt: skip
+    note = (
+        "Where ADWIN saw the mean of installations' estimated accuracy change, in the order in which reports arrived: a "
+        "warning, and no verdict. Each installation counts the same, so that the mean is not that of the weeks."
+    )
+    heads = ("seen on", "by a report of", "", "before", "now", "installations since")
+    return Section("Between weeks", note, heads, rows, texts=3)
 
 
 def percent(share: float | None) -> str:

@@ -179,6 +179,15 @@ class Inbox:
         with in_our_words(self.file):
             return [window for (window,) in self._connection.execute("select distinct window from report order by 1")]
 
+    def count_profiles(self) -> dict[str, dict[str, int]]:
+        """By window, how many reports there are of each profile."""
+        found: dict[str, dict[str, int]] = {}
+        statement = "select window, profile, count(*) from report group by window, profile order by window, profile"
+        with in_our_words(self.file):
+            for window, profile, count in self._connection.execute(statement):
+                found.setdefault(window, {})[profile] = count
+        return found
+
     def count(self) -> InboxCounts:
         """What the inbox holds."""
         run = self._connection.execute
