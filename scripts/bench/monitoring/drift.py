@@ -26,6 +26,14 @@ from edgeship.monitoring.drift.installs import Installs, merge_installs
 from edgeship.monitoring.drift.judge import TOLERANCE, judge_week
 from edgeship.monitoring.drift.results import Judgement
 from scripts import RESULTS
+from scripts.bench.monitoring.early_drift import (
+    CALM_WEEKS,
+    SIZE,
+    WATCHED_WEEKS,
+    count_false_warnings,
+    measure_delay,
+)
+from scripts.bench.monitoring.reference_drift import judge_by_reference
 from scripts.bench.monitoring.simulated_drift import EXPOSURES, Answers, Field, World, make_answers
 
 PAGE = RESULTS / "monitoring" / "drift.md"
@@ -43,21 +51,27 @@ def with_share(share: float, condition: str) -> World:
     return World({**{name: part * (1 - share) for name, part in EXPOSURES.items()}, condition: share})
 
 
-# With the power (notice, alarm, in percent) at 50 and 500 reports that was found beforehand; None: not known.
-CASES: dict[str, tuple[World, tuple[tuple[int, int], tuple[int, int]] | None]] = {
-    "noise, sd 10 of 255": (World({"noise sd 10": 1.0}), ((100, 13), (100, 81))),
-    "noise, sd 20": (World({"noise sd 20": 1.0}), ((100, 100), (100, 100))),
-    "blur, sigma 0.7": (World({"blur 0.7": 1.0}), None),
-    "rotation by 5 degrees": (World({"rotation 5": 1.0}), ((100, 100), (100, 100))),
-    "darkness, x0.8": (World({"brightness x0.8": 1.0}), ((100, 1), (100, 1))),
-    "darkness, x0.6": (World({"brightness x0.6": 1.0}), ((100, 71), (100, 100))),
-    "10 % of users: noise, sd 40": (with_share(0.1, "noise sd 40"), ((64, 0), (100, 1))),
-    "tier low (15 % of users): noise, sd 40": (World(EXPOSURES, of_tier="low", tier_exposure="noise sd 40"), None),
-    "a class from 10 to 15 %": (World(EXPOSURES, MORE_SHIRTS), ((2, 0), (98, 0))),
-    "three classes from 30 to 60 %": (World(EXPOSURES, THREE_CLASSES), ((100, 95), (100, 100))),
-    "half of a class renamed, no outcomes": (World(EXPOSURES, renamed=0.5), None),
-    "half of a class renamed, 10 % of inferences have an outcome": (World(EXPOSURES, renamed=0.5, feedback=0.1), None),
-    "half of a class renamed, 50 %": (World(EXPOSURES, renamed=0.5, feedback=0.5), None),
+CASES: dict[str, World] = {
+    "noise, sd 10 of 255": World({"noise sd 10": 1.0}),
+    "noise, sd 20": World({"noise sd 20": 1.0}),
+    "blur, sigma 0.7": World({"blur 0.7": 1.0}),
+    "rotation by 5 degrees": World({"rotation 5": 1.0}),
+    "darkness, x0.8": World({"brightness x0.8": 1.0}),
+    "darkness, x0.6": World({"brightness x0.6": 1.0}),
+    "10 % of users: noise, sd 40": with_share(0.1, "noise sd 40"),
+    "tier low (15 % of users): noise, sd 40": World(EXPOSURES, of_tier="low", tier_exposure="noise sd 40"),
+    "a class from 10 to 15 %": World(EXPOSURES, MORE_SHIRTS),
+    "three classes from 30 to 60 %": World(EXPOSURES, THREE_CLASSES),
+    "half of a class renamed, no outcomes": World(EXPOSURES, renamed=0.5),
+    "half of a class renamed, 10 % of inferences have an outcome": World(EXPOSURES, renamed=0.5, feedback=0.1),
+    "half of a class renamed, 50 %": World(EXPOSURES, renamed=0.5, feedback=0.5),
+}
+# With the delay in reports that an experiment with another model of the same data had.
+EARLY: dict[str, tuple[World, int]] = {
+    "noise, sd 10 of 255": (CASES["noise, sd 10 of 255"], 767),
+    "noise, sd 20": (CASES["noise, sd 20"], 207),
+    "rotation by 5 degrees": (CASES["rotation by 5 degrees"], 223),
+    "10 % of users: noise, sd 40": (CASES["10 % of users: noise, sd 40"], 1727),
 }
 QUIET: dict[int, tuple[str, int, float, dict[str, Any]]] = {
     1: ("every week new users", 50, 1, {}),
@@ -76,28 +90,33 @@ QUIET: dict[int, tuple[str, int, float, dict[str, Any]]] = {
     ),
     5: ("by 10 %", 500, 0.2, {"world": World(EXPOSURES, wobble=0.10)}),
 }
-FIRST_SEED = 11  # of the cases with drift
-NEAR = 10  # points of power that 100 runs may lack by chance
+FIRST_SEED, EARLY_SEED = 11, 41  # of the cases with drift, of those between weeks
+NEAR = 3  # points of power less than the reference that chance may explain: both judge the same weeks
+EARLY_FIELDS, EARLY_YEARS = 50, 10  # with drift, and times four years without
+MOST_EARLY = 1.0  # warnings in four years without drift
 
 
 @dataclass(frozen=True)
 class Quiet:
-    """Weeks without drift: how many, those with a notice, those with an alarm."""
+    """Weeks without drift: how many, those with a notice, those with an alarm; `reference`: the same of `reference_drift`."""
 
     weeks: int
     notices: int
     alarms: int
+    reference: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Found:
     """Of fields with drift, in percent: a notice, an alarm in the first week; mean true and estimated drop in points.
 
-    `until_notice`, `until_alarm`: the median week of the first one; None: not in half of them.
+    `reference`: notice and alarm of `reference_drift` on the same weeks. `until_notice`, `until_alarm`: the median week of the
+    first one; None: not in half of them.
     """
 
     notices: float
     alarms: float
+    reference: tuple[float, float]
     true_drop: float
     estimated_drop: float
     until_notice: int | None
@@ -115,27 +134,31 @@ def watch_quiet(
     answers: Answers, size: int, seed: int, weeks: int = WEEKS, *, world: World = PLAIN, stay: float = 0.0, varied: bool = False
 ) -> Quiet:  # fmt: skip
     """Fields without drift, ten weeks of each after its baseline."""
-    notices = alarms = 0
+    counts, reference = np.zeros(2, dtype=int), np.zeros(2, dtype=int)
     for number in range(weeks // WEEKS_OF_A_FIELD):
         field = Field(answers, size, seed * 10_000 + number, stay=stay, varied=varied)
         before = merge_installs(field.week(world) for _ in range(4))
-        for _ in range(WEEKS_OF_A_FIELD):
-            noticed, alarmed, _found = judge(before, field.week(world), answers)
-            notices, alarms = notices + noticed, alarms + alarmed
-    return Quiet(weeks, notices, alarms)
+        for week in range(WEEKS_OF_A_FIELD):
+            now = field.week(world)
+            counts += judge(before, now, answers)[:2]
+            reference += judge_by_reference(before, now, answers.layout, week)
+    return Quiet(weeks, int(counts[0]), int(counts[1]), (int(reference[0]), int(reference[1])))
 
 
 def watch_drift(answers: Answers, world: World, size: int, seed: int, fields: int = FIELDS) -> Found:
     """Fields in which `world` begins after the baseline, each until both verdicts were seen."""
     start = World(EXPOSURES, feedback=world.feedback)
-    firsts, drops = [], []
+    firsts, drops, references = [], [], []
     for number in range(fields):
         field = Field(answers, size, seed * 10_000 + number)
         before = merge_installs(field.week(start) for _ in range(4))
         seen = [0, 0]
         for week in range(1, MOST_WEEKS + 1):
-            noticed, alarmed, found = judge(before, field.week(world), answers)
-            seen = [first or week * now for first, now in zip(seen, (noticed, alarmed), strict=True)]
+            now = field.week(world)
+            noticed, alarmed, found = judge(before, now, answers)
+            if week == 1:
+                references.append(judge_by_reference(before, now, answers.layout, number))
+            seen = [first or week * hit for first, hit in zip(seen, (noticed, alarmed), strict=True)]
             drops += [found.drop.before - found.drop.now] if found.drop else []
             if all(seen) or (number >= fields // 4 and week == 1):
                 break
@@ -146,8 +169,12 @@ def watch_drift(answers: Answers, world: World, size: int, seed: int, fields: in
         int(value) if value <= MOST_WEEKS else None for value in np.percentile(watched, 50, axis=0, method="higher")
     ]
     power = 100 * (weeks == 1).mean(axis=0)
+    reference = 100 * np.mean(references, axis=0)
     truth = 100 * (true_accuracy(answers, start) - true_accuracy(answers, world))
-    return Found(float(power[0]), float(power[1]), truth, 100 * float(np.mean(drops)), *median)
+    return Found(
+        float(power[0]), float(power[1]), (float(reference[0]), float(reference[1])), truth, 100 * float(np.mean(drops)),
+        *median,
+    )  # fmt: skip
 
 
 def true_accuracy(answers: Answers, world: World) -> float:
@@ -169,7 +196,8 @@ def run_quiet(answers: Answers, seed: int, weeks: int) -> tuple[str, str]:
     """A row on weeks without drift, and what of the bars it missed."""
     what, size, share, settings = QUIET[seed]
     found = watch_quiet(answers, size, seed, int(weeks * share), **settings)
-    row = f"| {what} | {size} | {seed} | {found.weeks:,} | {found.notices} | {found.alarms} |"
+    reference = " / ".join(map(str, found.reference))
+    row = f"| {what} | {size} | {seed} | {found.weeks:,} | {found.notices} | {found.alarms} | {reference} |"
     print(row, flush=True)
     judged = share == 1
     if judged and (found.notices > MOST_NOTICES * weeks / WEEKS or found.alarms > MOST_ALARMS):
@@ -179,50 +207,74 @@ def run_quiet(answers: Answers, seed: int, weeks: int) -> tuple[str, str]:
 
 def run_drift(answers: Answers, what: str, place: int, fields: int) -> tuple[str, str]:
     """A row on fields with drift, and what of the bars it missed."""
-    world, bars = CASES[what]
     seed, size = FIRST_SEED + list(CASES).index(what), SIZES[place]
-    found = watch_drift(answers, world, size, seed, fields)
+    found = watch_drift(answers, CASES[what], size, seed, fields)
     lost = []
-    for name, value, bar in zip(
-        ("notice", "alarm"), (found.notices, found.alarms), bars[place] if bars else (), strict=False
-    ):
+    for name, value, bar in zip(("notice", "alarm"), (found.notices, found.alarms), found.reference, strict=True):
         harmless = name == "alarm" and found.true_drop < 100 * TOLERANCE
         if value < bar - NEAR and not harmless:
-            lost.append(f"{what}, {size} reports: {name} {value:.0f} %, not {bar} %")
+            lost.append(f"{what}, {size} reports: {name} {value:.0f} %, not {bar:.0f} %")
     delays = " | ".join("" if week is None else str(week) for week in (found.until_notice, found.until_alarm))
     row = (
         f"| {what} | {size} | {seed} | {found.true_drop:.1f} | {found.estimated_drop:.1f} | {found.notices:.0f} | "
-        f"{found.alarms:.0f} | {' / '.join(map(str, bars[place])) if bars else ''} | {delays} |"
+        f"{found.alarms:.0f} | {found.reference[0]:.0f} / {found.reference[1]:.0f} | {delays} |"
     )
     print(row, flush=True)
     return row, "; ".join(lost)
 
 
-def render(missed: list[str], seconds: float, quiet: list[str], drift: list[str], fields: int) -> str:
+def run_early_quiet(answers: Answers) -> tuple[str, str]:
+    """The row on years without drift, and what of the bar it missed."""
+    found = [count_false_warnings(answers, EARLY_SEED * 10_000 + number) for number in range(EARLY_YEARS)]
+    falls, rises = (sum(item[place] for item in found) for place in (0, 1))
+    row = f"| no drift, {4 * EARLY_YEARS} years | {EARLY_SEED} | {falls} warnings ({rises} rises) | | 0 in 4 years |"
+    print(row, flush=True)
+    return row, f"{falls} early warnings in {4 * EARLY_YEARS} years" if falls > MOST_EARLY * EARLY_YEARS else ""
+
+
+def run_early(answers: Answers, what: str, fields: int) -> tuple[str, str]:
+    """A row on drift between weeks; no bar: the other experiment's model loses more by the same change."""
+    world, before = EARLY[what]
+    seed = EARLY_SEED + 1 + list(EARLY).index(what)
+    found = measure_delay(answers, world, seed, min(fields, EARLY_FIELDS))
+    reports = f"{found.reports:,}" if found.reports is not None else f"more than {SIZE * WATCHED_WEEKS:,}"
+    row = f"| {what} | {seed} | {found.seen} of {found.fields} | {reports} | {before:,} |"
+    print(row, flush=True)
+    return row, ""
+
+
+def render(missed: list[str], seconds: float, rows: tuple[list[str], list[str], list[str]], fields: int) -> str:
     """The page."""
     verdict = "All bars are met." if not missed else f"Missed: {'; '.join(missed)}."
+    quiet, drift, early = rows
     return "\n".join(
         [
             "# How often a verdict on drift is wrong, and what it finds", "",
             "By `python -m scripts.bench.monitoring.drift BUNDLE EVALUATION`, with the functions that judge a real week. The "
             "answers are `measured`, those of fashion-mnist's tflite/int8 to its 10,000 test images, changed; users are "
             "`simulated`: each with a taste of its own (Dirichlet(1) over the classes) and an exposure (x0.9, x1, x1.15), and "
-            f"20 inferences a week. The baseline is four weeks of the same field, the tolerance {100 * TOLERANCE:g} point.",
+            f"20 inferences a week. The baseline is four weeks of the same field, the tolerance {100 * TOLERANCE:g} point. "
+            "*reference*: notice / alarm of the experiment that the design is from, on the same weeks "
+            "(scripts/bench/monitoring/reference_drift.py): one permutation test at 1 % and one bound, without slices, outcomes "
+            "or care for heavy users. It is the bar for what is found.",
             f"{date.today()}, {seconds:.0f} s. {verdict}", "",
             "## Weeks without drift", "",
             f"At most {MOST_NOTICES} notices and {MOST_ALARMS} alarm in 1,000 weeks; ten weeks of each field share a baseline. "
             "What changes for all users at once (holidays, fashions) is a move that no test within a week can tell from drift: "
             "the last two rows say what it costs.", "",
-            "| | reports a week | seed | weeks | notices | alarms |", "|---|---|---|---|---|---|", *quiet, "",
+            "| | reports a week | seed | weeks | notices | alarms | reference |", "|---|---|---|---|---|---|---|", *quiet, "",
             "## Weeks with drift", "",
             f"In percent of {fields} fields, in the first week of drift; delay: the median week of the first one, of "
-            f"{fields // 4} fields that were watched for {MOST_WEEKS} weeks. *before*: notice / alarm of an experiment with "
-            f"another model of the same data, the bar (less {NEAR} points, which few runs may lack by chance; none for alarms "
-            "where the true drop is within the tolerance). That model lost 3.1 points by noise "
-            "of sd 20 and 0.7 by sd 10; where this one loses less, its alarms are rarer. Drops in points, true and estimated. "
-            "Notices and alarms of slices (tiers) count.", "",
-            "| drift | reports a week | seed | true drop | estimated | notice | alarm | before | delay of notice | of alarm |",
+            f"{fields // 4} fields that were watched for {MOST_WEEKS} weeks. The bar is the reference's power less {NEAR} points "
+            "(none for alarms where the true drop is within the tolerance). Drops in points, true and estimated. Notices and "
+            "alarms of slices (tiers) count.", "",
+            "| drift | reports a week | seed | true drop | estimated | notice | alarm | reference | delay of notice | of alarm |",
             "|---|---|---|---|---|---|---|---|---|---|", *drift, "",
+            "## Between weeks", "",
+            f"ADWIN over the reports in the order in which they arrive, {SIZE} a week; drift begins after {CALM_WEEKS} weeks and "
+            f"is watched for {WATCHED_WEEKS}. Reports: the median from the first of the drift to the warning. *before*: the "
+            "experiment with another model of the same data, which loses more by the same change: 3.1 points by noise of sd 20.",
+            "", "| | seed | seen | reports | before |", "|---|---|---|---|---|", *early, "",
         ]
     )  # fmt: skip
 
@@ -235,16 +287,20 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=WEEKS, help="without drift")
     parser.add_argument("--fields", type=int, default=FIELDS, help="with drift, of each kind")
     parser.add_argument("--scores", type=Path, help="where the artifact's scores are kept, for another run")
+    parser.add_argument("--jobs", type=int, help="processes at once (default: one for each core)")
     options = parser.parse_args()
     begin = time.perf_counter()
     answers = make_answers(options.bundle, options.evaluation, options.scores)
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         few = [pool.submit(run_quiet, answers, seed, options.weeks) for seed in QUIET]
         many = [pool.submit(run_drift, answers, what, place, options.fields) for what in CASES for place in (0, 1)]
-        quiet, drift = [job.result() for job in few], [job.result() for job in many]
-    missed = [text for _, text in (*quiet, *drift) if text]
-    rows = [[row for row, _ in part] for part in (quiet, drift)]
-    PAGE.write_text(render(missed, time.perf_counter() - begin, rows[0], rows[1], options.fields), encoding="utf-8")
+        between = [pool.submit(run_early_quiet, answers)]
+        between += [pool.submit(run_early, answers, what, options.fields) for what in EARLY]
+        parts = [[job.result() for job in jobs] for jobs in (few, many, between)]
+    missed = [text for part in parts for _, text in part if text]
+    quiet, drift, early = ([row for row, _ in part] for part in parts)
+    page = render(missed, time.perf_counter() - begin, (quiet, drift, early), options.fields)
+    PAGE.write_text(page, encoding="utf-8")
     print(f"{PAGE}: {'; '.join(missed) or 'all bars are met'}")
     sys.exit(bool(missed))
 
