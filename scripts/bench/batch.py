@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts import RESULTS
-from tests.serving.batch.servers import PostgresServer, find_programs
+from tests.postgres_server import PostgresServer, find_programs
 from tests.serving.batch.shops import write_plain
 
 ROWS, WIDTH, CHUNK, ROUNDS = 1_000_000, 16, 8192, 3

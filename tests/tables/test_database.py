@@ -12,14 +12,15 @@ from typing import Any, NoReturn
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.serving.batch.servers import PostgresServer, find_programs
 
 from edgeship.api.own_data.checks import check_data
 from edgeship.errors import InputError
-from edgeship.tables.database import copy_query, find_database, hide_password
+from edgeship.storage.adbc import hide_password
+from edgeship.tables.database import copy_query, find_database
 from edgeship.tables.inference import read_schema
 from edgeship.tables.schema import TableSchema
 from edgeship.train.own_data.sources.source import Source, read_source
-from tests.serving.batch.servers import PostgresServer, find_programs
 from tests.train.own_data.tables import SHOP, shop_rows, write_table
 
 

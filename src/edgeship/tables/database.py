@@ -6,20 +6,18 @@ A table is read several times. A query may give other rows the second time, so t
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from edgeship.errors import InputError, MissingDependencyError, brief_message
+from edgeship.errors import InputError, MissingDependencyError
 from edgeship.light_dataclass import dataclass
+from edgeship.storage.adbc import driver_reason, hide_password, quote_name
 from edgeship.tables.reading import BATCH, import_pyarrow
 from edgeship.untrusted import printable
 
 SQLITE, SERVERS = "sqlite:///", ("postgresql://", "postgres://")
-REPEATED = re.compile(r"\n[Qq]uery(?: was)?:")
 SQLITE_ROWS = "adbc.sqlite.query.batch_rows"
 SNAPSHOT = "set transaction isolation level repeatable read, read only"
 EXTRA = "pip install 'edgeship[batch]'"
@@ -51,26 +49,6 @@ def find_database(text: str) -> Database | None:
     if not name or "?" in name or printable(name) != name:
         raise InputError(f"{printable(text)}: no database can be there; write sqlite:///FILE")
     return Database("sqlite", name, Path(name).absolute().as_uri(), Path(name))
-
-
-def hide_password(text: str) -> str:
-    """An address as it may be shown: the user's name stays, a password and options, which may hold one, do not."""
-    try:
-        parts = urlsplit(text)
-        user, at, host = parts.netloc.rpartition("@")
-        return printable(f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}")
-    except ValueError:
-        return printable(text.partition("://")[0]) + "://..."
-
-
-def quote_name(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def driver_reason(error: BaseException) -> str:
-    """What a driver of ADBC says, on a line and without the statement, which it repeats."""
-    return printable(brief_message(REPEATED.split(str(error))[0], 240))
 
 
 def check_query(database: Database, query: str | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,7 +15,7 @@ from click.testing import CliRunner
 
 from edgeship.cli.serving.predict import predict
 from edgeship.errors import EdgeshipError
-from tests.serving.batch.servers import PostgresServer, find_programs
+from tests.postgres_server import PostgresServer, run_server
 from tests.serving.batch.shops import make_rows, write_shop
 
 
@@ -68,14 +67,8 @@ def refusal(shop: Path) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def server(missing: Callable[[str], NoReturn], tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A PostgreSQL server of this test run."""
-    programs = find_programs()
-    if programs is None:
-        missing("no PostgreSQL server is here (Debian: apt install postgresql)")
-    with tempfile.TemporaryDirectory() as place:  # pytest's own folders let no other user in
-        Path(place).chmod(0o755)
-        opened = PostgresServer(programs, Path(place) / "server")
+    with run_server(missing) as opened:
         yield opened
-        opened.stop("immediate")
 
 
 def read_all(file: Path, query: str = "select * from predictions order by model_version, row_key") -> list[Any]:

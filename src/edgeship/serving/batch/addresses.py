@@ -9,7 +9,8 @@ from typing import Literal
 
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
-from edgeship.tables.database import find_database, hide_password
+from edgeship.storage.adbc import hide_password
+from edgeship.tables.database import find_database
 from edgeship.untrusted import printable
 
 SUFFIXES = {"csv": (".csv",), "parquet": (".parquet", ".pq"), "images": (".jpg", ".jpeg", ".png", ".bmp", ".webp")}

@@ -25,7 +25,7 @@ from edgeship.serving.batch.sinks.sql_text import (
     predictions_table,
     quote_text,
 )
-from edgeship.tables.database import quote_name as quote
+from edgeship.storage.adbc import quote_name as quote
 from edgeship.untrusted import printable
 
 CELLS = 500  # that one statement adds

@@ -17,8 +17,8 @@ from edgeship.serving.batch.addresses import Address
 from edgeship.serving.batch.rows.outputs import KEY
 from edgeship.serving.batch.sinks.database import PATIENCE
 from edgeship.serving.batch.sinks.sql_text import Table, TableShape
-from edgeship.tables.database import driver_reason
-from edgeship.tables.database import quote_name as quote
+from edgeship.storage.adbc import driver_reason, number_parameters
+from edgeship.storage.adbc import quote_name as quote
 
 T = TypeVar("T")
 STAGE = "edgeship_stage"
@@ -47,7 +47,9 @@ class PostgresDatabase:
         try:
             return driver.connect(self.address.uri)
         except adbc.Error as error:
-            raise InputError(f"{self.address}: no server answers there ({driver_reason(error)})") from error
+            raise InputError(
+                f"{self.address}: no server answers there ({driver_reason(error, self.address.uri)})"
+            ) from error
 
     def describe(self, name: str) -> TableShape | None:
         """See `database.Database`."""
@@ -110,10 +112,8 @@ class PostgresDatabase:
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See `database.Database`."""
-        parts = statement.split("?")
-        text = "".join(f"{part}${number}" for number, part in enumerate(parts[:-1], 1)) + parts[-1]
         with self._connection.cursor() as cursor:
-            cursor.execute(text, list(parameters) or None)
+            cursor.execute(number_parameters(statement), list(parameters) or None)
             return list(cursor.fetchall()) if cursor.description else []
 
     def upsert(self, table: Table, version: str, rows: Any) -> None:

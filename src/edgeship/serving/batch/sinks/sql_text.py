@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.serving.batch.rows.outputs import KEY, VERSION, TableColumn
-from edgeship.tables.database import quote_name as quote
+from edgeship.storage.adbc import quote_name as quote
 from edgeship.untrusted import printable
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")

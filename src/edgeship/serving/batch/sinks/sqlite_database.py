@@ -16,7 +16,7 @@ import pyarrow as pa
 from edgeship.errors import InputError
 from edgeship.serving.batch.sinks.database import PATIENCE
 from edgeship.serving.batch.sinks.sql_text import Table, TableShape
-from edgeship.tables.database import quote_name as quote
+from edgeship.storage.adbc import quote_name as quote
 from edgeship.untrusted import printable
 
 T = TypeVar("T")

@@ -17,8 +17,8 @@ from edgeship.errors import InputError
 from edgeship.serving.batch.addresses import Address
 from edgeship.serving.batch.rows.columns import column_types
 from edgeship.serving.batch.sources.files import Lowest
-from edgeship.tables.database import driver_reason
-from edgeship.tables.database import quote_name as quote
+from edgeship.storage.adbc import driver_reason
+from edgeship.storage.adbc import quote_name as quote
 
 SNAPSHOT = "set transaction isolation level repeatable read, read only"
 BATCH_ROWS = "adbc.sqlite.query.batch_rows"
