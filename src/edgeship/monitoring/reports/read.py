@@ -83,13 +83,12 @@ def _check_counts(report: Report) -> None:
     n = report.n
     for name, output in report.outputs.items():
         if isinstance(output, ClassCounts):
-            for part, found in (
-                ("joint", _pair_sum(output.joint, "outputs", name)),
-                ("margin", sum(output.margin)),
-                ("entropy", sum(output.entropy)),
-            ):
-                if found != n:
-                    raise _sum_error(f"outputs.{name}.{part}", found, n)
+            sums = _pair_sum(output.joint, "outputs", name), sum(output.margin), sum(output.entropy)
+            if sums != (n, n, n):
+                part, found = next(
+                    item for item in zip(("joint", "margin", "entropy"), sums, strict=True) if item[1] != n
+                )
+                raise _sum_error(f"outputs.{name}.{part}", found, n)
         else:
             _check_histograms("outputs", name, output.values, n)
     for name, histograms in report.inputs.items():
@@ -99,7 +98,9 @@ def _check_counts(report: Report) -> None:
         raise _sum_error("latency", timed, n)
     if report.switches > n:
         raise _sum_error("switches", report.switches, n)
-    outcomes = sum(_pair_sum(pairs, "outcomes", name) for name, pairs in report.outcomes.items())
+    outcomes = 0
+    for name, pairs in report.outcomes.items():
+        outcomes += _pair_sum(pairs, "outcomes", name)
     if not (n or report.fallbacks or outcomes or any(report.errors.values())):
         raise InputError("the report is empty: nothing was counted")
 
@@ -116,14 +117,19 @@ def _sum_error(where: str, found: int, n: int) -> InputError:
 
 def _pair_sum(pairs: Sequence[int], *where: str) -> int:
     """The sum of the counts in pairs. Raises InputError unless they are whole, ascending, and each with a count."""
-    if not pairs:
-        return 0
     cells, counts = pairs[::2], pairs[1::2]
-    ascending = len(cells) == 1 or list(cells) == sorted({*cells})
-    if len(cells) != len(counts) or not ascending or not 0 < min(counts) <= max(counts) <= MOST_COUNT:
+    total = sum(counts)
+    # No number is negative, so that none is above a sum; as many differ as there are, and sorting changes nothing: ascending.
+    if (
+        len(cells) != len(counts)
+        or 0 in counts
+        or (total > MOST_COUNT and max(counts) > MOST_COUNT)
+        or len({*cells}) != len(cells)
+        or sorted(cells) != [*cells]
+    ):
         place = printable(".".join(where))
         raise InputError(f"the report's {place} must be pairs of a cell and its count, in ascending order")
-    return sum(counts)
+    return total
 
 
 def to_dense(pairs: Sequence[int], size: int) -> list[int]:

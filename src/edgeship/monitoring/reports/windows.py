@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 
 from edgeship.errors import InputError
 from edgeship.untrusted import printable
@@ -18,6 +19,7 @@ def find_window(day: date) -> str:
     return f"{year:04}-W{week:02}"
 
 
+@lru_cache(maxsize=1000)  # every report of a week asks for its Monday
 def first_day(window: str) -> date:
     """The Monday on which a window begins. Raises InputError for what is no week of the calendar, as 2025-W53."""
     if match := _PARTS.fullmatch(window):
