@@ -60,6 +60,8 @@ class JobStore:
             raise InputError(f"--jobs {place}: cannot be used ({why})") from error
         except sqlite3.DatabaseError as error:
             raise InputError(f"--jobs {place}: is no file of jobs ({error})") from error
+        except OSError as error:
+            raise InputError(f"--jobs {place}: cannot be written ({error.strerror})") from error
 
     def requeue(self) -> None:
         """Begin again what ran when the last server ended, or whose end could not be written."""
