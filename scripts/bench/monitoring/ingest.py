@@ -30,8 +30,9 @@ import numpy as np
 from edgeship import api
 from edgeship.bundle.bundle import MANIFEST
 from edgeship.monitoring.inbox.arrival import check_report
-from edgeship.monitoring.inbox.database import connect
 from edgeship.monitoring.inbox.inbox import Inbox
+from edgeship.monitoring.inbox.place import parse_store
+from edgeship.monitoring.inbox.sqlite_database import connect
 from edgeship.monitoring.profile.profile import Descriptor, Profile, ProfileInput, ProfileOutput, profile_json
 from edgeship.monitoring.reports.windows import find_window
 from scripts import RESULTS
@@ -161,7 +162,7 @@ def measure_files(bundle: Path, folder: Path) -> list[str]:
 
 def read_rows(file: Path, bundle: Path) -> list[Any]:
     """What an inbox holds, as it was inserted."""
-    with Inbox(file) as inbox:
+    with Inbox(parse_store(str(file.parent))) as inbox:
         known = inbox.read_known()
     connection = sqlite3.connect(file)
     rows = [

@@ -17,6 +17,7 @@ from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.inbox.arrival import KnownBundle, check_report
 from edgeship.monitoring.inbox.bundles import BundleProfile
 from edgeship.monitoring.inbox.inbox import Inbox
+from edgeship.monitoring.inbox.place import parse_store
 from edgeship.monitoring.profile.build import Evaluation, build_profile
 from edgeship.monitoring.profile.classes import count_answers
 from edgeship.monitoring.profile.descriptors import describe_samples
@@ -121,7 +122,7 @@ def fill_inbox(field: SmallField, folder: Path, weeks: Mapping[int, list[Report]
     import msgspec
 
     known = {hashlib.sha256(field.body).hexdigest(): KnownBundle(field.profile, frozenset())}
-    with Inbox(folder / "inbox.db", create=True) as inbox:
+    with Inbox(parse_store(str(folder)), create=True) as inbox:
         inbox.add_profiles([BundleProfile(field.body)])
         for week, reports in weeks.items():
             day = MONDAY + timedelta(weeks=week + 1, days=days_late)

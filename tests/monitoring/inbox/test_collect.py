@@ -7,14 +7,12 @@ import gzip
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from edgeship.errors import InputError
 from edgeship.monitoring.inbox.collector.rate_limit import RateLimit
 from edgeship.monitoring.reports.read import MOST_BYTES, read_report
 from tests.monitoring.inbox.samples import Json, mix_traffic, report_of, to_line, write_bundle_with_profile
+from tests.monitoring.inbox.stores import ask_store, is_there
 
 SHOP = "https://shop.example"
 
@@ -52,7 +51,7 @@ class Sender:
 
 
 @contextlib.contextmanager
-def collecting(store: Path, *bundles: Path, **options: Any) -> Iterator[str]:
+def collecting(store: Path | str, *bundles: Path, **options: Any) -> Iterator[str]:
     settings: Json = {"rate": 1e6, "origins": [SHOP]} | options
     with api.open_collector(store=store, bundles=bundles, port=0, **settings) as collector:
         thread = threading.Thread(target=collector.serve)
@@ -65,18 +64,18 @@ def collecting(store: Path, *bundles: Path, **options: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def running(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    store = tmp_path_factory.mktemp("collected")
+def running(bundle: Path, new_store: Callable[[], str]) -> Iterator[tuple[str, str]]:
+    store = new_store()
     with collecting(store, bundle) as url:
         yield url, store
 
 
 @pytest.fixture
-def sender(running: tuple[str, Path]) -> Sender:
+def sender(running: tuple[str, str]) -> Sender:
     return Sender(running[0])
 
 
-def test_a_report_counts_once_and_a_retry_is_told_so(sender: Sender, running: tuple[str, Path], bundle: Path) -> None:
+def test_a_report_counts_once_and_a_retry_is_told_so(sender: Sender, running: tuple[str, str], bundle: Path) -> None:
     report = report_of(bundle, 1)
     key = read_report(to_line(report)).key
     assert sender.post(report, Idempotency_Key=key) == (201, {"result": "new", "late": False})
@@ -85,7 +84,7 @@ def test_a_report_counts_once_and_a_retry_is_told_so(sender: Sender, running: tu
     assert [item.report.install for item in api.read_reports(running[1])].count(report["install"]) == 1
 
 
-def test_two_that_differ_are_both_put_aside(sender: Sender, running: tuple[str, Path], bundle: Path) -> None:
+def test_two_that_differ_are_both_put_aside(sender: Sender, running: tuple[str, str], bundle: Path) -> None:
     report = report_of(bundle, 2)
     assert sender.post(report)[0] == 201
     status, said = sender.post({**report, "switches": 3})
@@ -127,7 +126,7 @@ def test_bad_requests_get_a_sentence(sender: Sender, bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_what_is_too_large_is_refused_unread(packed: bool, running: tuple[str, Path]) -> None:
+def test_what_is_too_large_is_refused_unread(packed: bool, running: tuple[str, str]) -> None:
     body = gzip.compress(b" " * 50_000_000) if packed else b" " * (MOST_BYTES + 1)
     headers = {"Content_Encoding": "gzip"} if packed else {}
     status, answer = Sender(running[0]).post(body, **headers)
@@ -135,7 +134,7 @@ def test_what_is_too_large_is_refused_unread(packed: bool, running: tuple[str, P
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for(
-    running: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    running: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeship.monitoring.inbox.collector.request.SECONDS", 0.1)
     place = urlsplit(running[0])
@@ -146,7 +145,7 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(
     assert b"did not arrive within" in answer
 
 
-def test_a_client_that_goes_away_harms_nobody(running: tuple[str, Path], bundle: Path) -> None:
+def test_a_client_that_goes_away_harms_nobody(running: tuple[str, str], bundle: Path) -> None:
     place = urlsplit(running[0])
     for sent in (b"POST /rep", b"POST /reports HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"):
         with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
@@ -179,9 +178,9 @@ def test_health_and_counters(sender: Sender) -> None:
     assert found["edgeship_write_failures_total"] == "0"
 
 
-def test_of_many_at_once_every_valid_one_is_there_once(bundle: Path, tmp_path: Path) -> None:
+def test_of_many_at_once_every_valid_one_is_there_once(bundle: Path, store: str) -> None:
     lines, good, kinds = mix_traffic(bundle, 300, 2)
-    with collecting(tmp_path, bundle) as url:
+    with collecting(store, bundle) as url:
         local = threading.local()
 
         def post(line: bytes) -> int:
@@ -191,9 +190,9 @@ def test_of_many_at_once_every_valid_one_is_there_once(bundle: Path, tmp_path: P
 
         with ThreadPoolExecutor(8) as pool:
             statuses = list(pool.map(post, lines))
-    assert sorted(item.report.install for item in api.read_reports(tmp_path)) == sorted(good)
+    assert sorted(item.report.install for item in api.read_reports(store)) == sorted(good)
     refused = sum(kinds[key] for key in ("truncated", "sums", "unknown", "bins", "window"))
-    assert statuses.count(422) == refused == sum(api.count_reports(tmp_path).refused.values())
+    assert statuses.count(422) == refused == sum(api.count_reports(store).refused.values())
 
 
 def test_answers_are_not_held_back_by_nagles_algorithm(bundle: Path, tmp_path: Path) -> None:
@@ -226,29 +225,27 @@ def test_a_bucket_fills_again_and_networks_count_as_one(monkeypatch: pytest.Monk
 
 
 def test_a_bundle_that_is_published_meanwhile_is_known(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeship.monitoring.inbox.collector.known.PAUSE", 0.0)
     other = write_bundle_with_profile(tmp_path / "other", 2)
     file = tmp_path / "r.jsonl"
     file.write_bytes(to_line(report_of(other, 8)))
-    with collecting(tmp_path / "s", bundle) as url:
+    with collecting(store, bundle) as url:
         assert Sender(url).post(report_of(other, 9))[0] == 422
-        assert api.ingest_reports([file], store=tmp_path / "s", bundles=[other]).new == 1
+        assert api.ingest_reports([file], store=store, bundles=[other]).new == 1
         assert Sender(url).post(report_of(other, 9))[0] == 201
 
 
-def test_a_store_that_cannot_be_written_is_told_and_asked_again(bundle: Path, tmp_path: Path) -> None:
-    with collecting(tmp_path, bundle) as url:
+def test_a_store_that_cannot_be_written_is_told_and_asked_again(bundle: Path, store: str) -> None:
+    with collecting(store, bundle) as url:
         sender = Sender(url)
         assert sender.post(report_of(bundle, 1))[0] == 201
-        with sqlite3.connect(tmp_path / "inbox.db") as database:
-            database.execute("alter table report rename to gone")
+        ask_store(store, "alter table report rename to gone")
         status, answer = sender.post(report_of(bundle, 2))
         assert (status, answer["reason"], sender.headers["retry-after"]) == (503, "store", "60")
-        assert str(tmp_path) not in answer["error"], "where the inbox lies is nobody's business"
-        with sqlite3.connect(tmp_path / "inbox.db") as database:
-            database.execute("alter table gone rename to report")
+        assert store not in answer["error"], "where the inbox lies is nobody's business"
+        ask_store(store, "alter table gone rename to report")
         assert sender.post(report_of(bundle, 2))[0] == 201
         assert sender.ask("GET", "/health")[0] == 200
 
@@ -263,24 +260,26 @@ def test_an_origin_that_is_none_is_refused(origin: str, bundle: Path, tmp_path: 
 
 
 def test_a_port_in_use_and_a_store_without_bundles_are_refused(
-    running: tuple[str, Path], bundle: Path, tmp_path: Path
+    running: tuple[str, str], bundle: Path, store: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"cannot listen on 127\.0\.0\.1 there"):
-        api.open_collector(store=tmp_path, bundles=[bundle], port=urlsplit(running[0]).port or 0)
+        api.open_collector(store=store, bundles=[bundle], port=urlsplit(running[0]).port or 0)
     with pytest.raises(InputError, match="knows no bundle yet"):
-        api.open_collector(store=tmp_path / "new", port=0)
+        api.open_collector(store=store, port=0)
     (tmp_path / "plain").mkdir()
-    shutil.copytree(bundle, tmp_path / "copy")
     with pytest.raises(InputError, match="not a bundle"):
-        api.open_collector(store=tmp_path, bundles=[tmp_path / "plain"], port=0)
+        api.open_collector(store=store, bundles=[tmp_path / "plain"], port=0)
+    with pytest.raises(InputError, match="must be the origin"):
+        api.open_collector(store=store, bundles=[bundle], port=0, origins=["*"])
+    assert not is_there(store)
 
 
-def test_the_command_ends_by_a_signal_with_all_it_took(bundle: Path, tmp_path: Path) -> None:
+def test_the_command_ends_by_a_signal_with_all_it_took(bundle: Path, store: str, tmp_path: Path) -> None:
     words = [
         "monitor",
         "collect",
         "--store",
-        tmp_path / "s",
+        store,
         "--bundle",
         bundle,
         "--port",
@@ -297,4 +296,4 @@ def test_the_command_ends_by_a_signal_with_all_it_took(bundle: Path, tmp_path: P
     assert [sender.post(report_of(bundle, number))[0] for number in range(5)] == [201] * 5
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
-    assert api.count_reports(tmp_path / "s").reports == 5
+    assert api.count_reports(store).reports == 5

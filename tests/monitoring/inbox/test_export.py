@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from edgeship import api
-from edgeship.cli.monitoring.monitor import monitor
 from edgeship.errors import InputError
-from tests.monitoring.inbox.samples import Json, report_of, to_line
-
-WEEKS = ("2026-W45", "2026-W46")
-
-
-@pytest.fixture(scope="module")
-def reports(bundle: Path) -> list[Json]:
-    arms = {"exp-7": "b"}
-    return [report_of(bundle, number, window=WEEKS[number % 2], arms=arms, sequence=number) for number in range(30)]
+from tests.monitoring.inbox.samples import Json
+from tests.monitoring.inbox.stores import WEEKS, export
 
 
-@pytest.fixture(scope="module")
-def store(bundle: Path, reports: list[Json], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exported")
-    (folder / "r.jsonl").write_bytes(b"\n".join(map(to_line, reports)))
-    received = date(2026, 11, 20)
-    assert api.ingest_reports([folder / "r.jsonl"], store=folder, bundles=[bundle], received=f"{received}").new == 30
-    return folder
-
-
-def export(*words: object) -> Json:
-    done = CliRunner().invoke(monitor, ["export", *map(str, words), "--json", "-"], standalone_mode=False)
-    if done.exception:
-        raise done.exception
-    result: Json = json.loads(done.stdout)
-    return result
-
-
-def test_a_row_of_parquet_holds_the_whole_report(store: Path, reports: list[Json], tmp_path: Path) -> None:
+def test_a_row_of_parquet_holds_the_whole_report(filled_store: str, reports: list[Json], tmp_path: Path) -> None:
     out = tmp_path / "reports.parquet"
-    assert export("--store", store, "--to", "parquet", "--out", out)["reports"] == 30
+    assert export("--store", filled_store, "--to", "parquet", "--out", out)["reports"] == 30
     rows = pq.read_table(out).to_pylist(maps_as_pydicts="strict")
     for row, report in zip(rows, reports, strict=True):
         (output,), (image,) = row.pop("outputs"), row.pop("inputs")
@@ -58,22 +29,48 @@ def test_a_row_of_parquet_holds_the_whole_report(store: Path, reports: list[Json
         assert image == {"name": "image", "values": report["inputs"]["image"]}
         assert row.pop("received").isoformat() == "2026-11-20T00:00:00+00:00"
         assert row.pop("late") == (report["window"] == WEEKS[0])
+        assert row.pop("confidence_bins") == {"scores": 3}
         assert row == {name: value for name, value in report.items() if name not in ("schema", "outputs", "inputs")}
 
 
-def test_one_week_alone(store: Path, tmp_path: Path) -> None:
-    for form in ("parquet", "otlp-json"):
-        result = export("--store", store, "--to", form, "--out", tmp_path / "out", "--window", WEEKS[1])
+def test_one_week_alone(filled_store: str, tmp_path: Path) -> None:
+    for form, name in (("parquet", "out.parquet"), ("otlp-json", "out")):
+        result = export("--store", filled_store, "--to", form, "--out", tmp_path / name, "--window", WEEKS[1])
         assert result["reports"] == 15
     with pytest.raises(InputError, match="must be a week"):
-        export("--store", store, "--to", "parquet", "--out", tmp_path / "out", "--window", "2026-W60")
+        export("--store", filled_store, "--to", "parquet", "--out", tmp_path / "out", "--window", "2026-W60")
     with pytest.raises(InputError, match="no inbox is there"):
         export("--store", tmp_path / "nowhere", "--to", "parquet", "--out", tmp_path / "out")
 
 
-def test_sums_of_opentelemetry_are_those_of_the_reports(store: Path, reports: list[Json], tmp_path: Path) -> None:
+def test_a_folder_has_a_file_for_each_window(filled_store: str, reports: list[Json], tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    assert export("--store", filled_store, "--to", "parquet", "--out", folder)["reports"] == 30
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert files == [f"window={week}/reports.parquet" for week in WEEKS]
+    before = (folder / files[0]).stat().st_ino
+    assert export("--store", filled_store, "--to", "parquet", "--out", folder, "--window", WEEKS[1])["reports"] == 15
+    assert (folder / files[0]).stat().st_ino == before, "other windows stay"
+    export("--store", filled_store, "--to", "parquet", "--out", tmp_path / "whole.parquet")
+    (tmp_path / "file").touch()
+    whole = pq.read_table(tmp_path / "whole.parquet").sort_by("install")
+    parts = pq.read_table(folder).sort_by("install")
+    for name in whole.column_names:
+        assert parts[name].to_pylist() == whole[name].to_pylist()
+
+
+def test_what_cannot_be_written_is_told(filled_store: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for form in ("parquet", "duckdb", "otlp-json"):
+        with pytest.raises((OSError, InputError), match="Permission denied"):
+            export("--store", filled_store, "--to", form, "--out", "/proc/out.x")
+        with pytest.raises((OSError, InputError), match="Not a directory"):
+            export("--store", filled_store, "--to", form, "--out", tmp_path / "file" / "out.x")
+
+
+def test_sums_of_opentelemetry_are_those_of_the_reports(filled_store: str, reports: list[Json], tmp_path: Path) -> None:
     out = tmp_path / "metrics.jsonl"
-    export("--store", store, "--to", "otlp-json", "--out", out)
+    export("--store", filled_store, "--to", "otlp-json", "--out", out)
     sums: Counter[str] = Counter()
     seen = set()
     for line in out.read_text().splitlines():

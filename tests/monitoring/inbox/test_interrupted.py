@@ -37,7 +37,9 @@ def edgeship(*words: object, limit: int | None = None, module: str = "edgeship.c
 class KilledServer:
     """`edgeship monitor collect`, started again after each kill."""
 
-    def __init__(self, store: Path, bundle: Path, limit: int | None = None, options: Sequence[object] = ()) -> None:
+    def __init__(
+        self, store: Path | str, bundle: Path, limit: int | None = None, options: Sequence[object] = ()
+    ) -> None:
         self._words = [
             "monitor",
             "collect",
@@ -83,6 +85,7 @@ class Clients:
         self._server, self._lines = server, queue.SimpleQueue[bytes]()
         self._left = len(lines)
         self.answered: list[tuple[bytes, int]] = []
+        self.refused, self.count = 0, len(lines)  # for now; all in all
         self.changed = threading.Condition()
         for line in lines:
             self._lines.put(line)
@@ -100,10 +103,14 @@ class Clients:
             try:
                 status = sender.post(line)[0]
             except (OSError, HTTPException):
+                status = 0
+                sender = Sender(self._server.url)
+            if status in (0, 503):
                 self._lines.put(line)  # the device keeps it
                 with self.changed:
+                    self.refused += status == 503
+                    self.changed.notify_all()
                     self.changed.wait(0.05)
-                sender = Sender(self._server.url)
                 continue
             with self.changed:
                 self.answered.append((line, status))
@@ -119,7 +126,7 @@ class Clients:
             return {json.loads(line)["install"] for line, status in self.answered if status == 201}
 
 
-def check_killed_servers(bundle: Path, store: Path, count: int, kills: int) -> None:
+def check_killed_servers(bundle: Path, store: str, count: int, kills: int) -> None:
     lines, good, kinds = mix_traffic(bundle, count, kills)
     chance = random.Random(kills)
     server = KilledServer(store, bundle)
@@ -138,40 +145,40 @@ def check_killed_servers(bundle: Path, store: Path, count: int, kills: int) -> N
     assert api.count_reports(store).conflicts == kinds["forged"]
 
 
-def test_a_server_that_is_killed_loses_nothing_that_it_took(bundle: Path, tmp_path: Path) -> None:
-    check_killed_servers(bundle, tmp_path, 200, 3)
+def test_a_server_that_is_killed_loses_nothing_that_it_took(bundle: Path, store: str) -> None:
+    check_killed_servers(bundle, store, 200, 3)
 
 
 @pytest.mark.more
-def test_a_server_that_is_killed_50_times_loses_nothing(bundle: Path, tmp_path: Path) -> None:
-    check_killed_servers(bundle, tmp_path, 4000, 50)
+def test_a_server_that_is_killed_50_times_loses_nothing(bundle: Path, store: str) -> None:
+    check_killed_servers(bundle, store, 4000, 50)
 
 
-def check_killed_ingest(bundle: Path, folder: Path, count: int, kills: int) -> None:
+def check_killed_ingest(bundle: Path, store: str, folder: Path, count: int, kills: int) -> None:
     lines, good, kinds = mix_traffic(bundle, count, 5)
     (folder / "r.jsonl").write_bytes(b"\n".join(lines))
-    words = ["monitor", "ingest", folder / "r.jsonl", "--store", folder / "s", "--bundle", bundle]
+    words = ["monitor", "ingest", folder / "r.jsonl", "--store", store, "--bundle", bundle]
     stored = -1
     for number in range(1, kills + 1):
         process = edgeship(number, *words, module="tests.monitoring.inbox.killed")
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-        before, stored = stored, api.count_reports(folder / "s").reports
+        before, stored = stored, api.count_reports(store).reports
         assert stored > before, "one more transaction was whole"
     process = edgeship(*words)
     process.communicate()
     assert process.returncode == 0
-    assert sorted(item.report.install for item in api.read_reports(folder / "s")) == sorted(good)
-    assert api.count_reports(folder / "s").conflicts == kinds["forged"]
+    assert sorted(item.report.install for item in api.read_reports(store)) == sorted(good)
+    assert api.count_reports(store).conflicts == kinds["forged"]
 
 
-def test_an_ingest_that_is_killed_goes_on(bundle: Path, tmp_path: Path) -> None:
-    check_killed_ingest(bundle, tmp_path, 400, 3)
+def test_an_ingest_that_is_killed_goes_on(bundle: Path, store: str, tmp_path: Path) -> None:
+    check_killed_ingest(bundle, store, tmp_path, 400, 3)
 
 
 @pytest.mark.more
-def test_an_ingest_that_is_killed_50_times_goes_on(bundle: Path, tmp_path: Path) -> None:
-    check_killed_ingest(bundle, tmp_path, 5000, 50)
+def test_an_ingest_that_is_killed_50_times_goes_on(bundle: Path, store: str, tmp_path: Path) -> None:
+    check_killed_ingest(bundle, store, tmp_path, 5000, 50)
 
 
 def test_on_a_full_disk_nothing_is_half_in(bundle: Path, tmp_path: Path) -> None:

@@ -47,9 +47,9 @@ def test_versions_of_a_registry_are_known(bundle: Path, tmp_path: Path) -> None:
     assert (result.new, result.refused) == (1, {"unknown": 1})
 
 
-def test_a_client_counts_and_the_server_takes_it_once(bundle: Path, tmp_path: Path) -> None:
+def test_a_client_counts_and_the_server_takes_it_once(bundle: Path, store: str, tmp_path: Path) -> None:
     with (
-        collecting(tmp_path / "s", bundle) as url,
+        collecting(store, bundle) as url,
         Counter(bundle / "profile.json", artifact=ARTIFACT, state=tmp_path / "state", runtime="LiteRT 2.3") as counter,
     ):
         for number in range(50):
@@ -59,7 +59,7 @@ def test_a_client_counts_and_the_server_takes_it_once(bundle: Path, tmp_path: Pa
         counter.save()
         sent = counter.send(f"{url}/reports", current=True)
         assert (sent.sent, sent.refused, sent.waiting) == (1, 0, 0)
-    (stored,) = api.read_reports(tmp_path / "s")
+    (stored,) = api.read_reports(store)
     counted = stored.report.outputs["scores"]
     assert isinstance(counted, ClassCounts)
     assert (stored.report.n, counted.joint, stored.late) == (50, (2, 25, 7, 25), False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeship.api.bundles import AnyPath, open_bundle
 from edgeship.api.files import check_outside_of_bundles
+from edgeship.api.monitoring.inbox import open_inbox
 from edgeship.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from edgeship.monitoring.drift.results import DriftResult, NamedDrift
     from edgeship.monitoring.drift.tables import Section
     from edgeship.monitoring.inbox.bundles import BundleSources
-    from edgeship.monitoring.inbox.inbox import Inbox
 
 
 def judge_drift(
@@ -44,7 +44,7 @@ def judge_drift(
     _check_page(page)
     digest, labels = (None, ()) if bundle is None else _read_bundle(bundle)
     question = Question(tolerance / 100, now or datetime.now(UTC), digest, window, labels)
-    with _open_inbox(store) as inbox:
+    with open_inbox(store) as inbox:
         result = judge_field(inbox, question)
     if page is not None:
         write_page(show_drift(result), Path(page))
@@ -77,7 +77,7 @@ def judge_drift_by_version(
     _check_page(page)
     sources = _versioned_sources((), channel, registry)
     chosen, versions = choose_versions(find_versions(sources), name, _describe_place(channel, registry))
-    with _open_inbox(store) as inbox:
+    with open_inbox(store) as inbox:
         result = judge_versions(
             inbox, chosen, versions, Question(tolerance / 100, now or datetime.now(UTC), None, window)
         )
@@ -120,7 +120,7 @@ def report_field(
     else:
         found = find_versions(_versioned_sources(folders, channel, registry))
         _, known = choose_versions(found, name, _describe_place(channel, registry))
-    with _open_inbox(store) as inbox:
+    with open_inbox(store) as inbox:
         result = field_report.report_field(inbox, known, name or "")
     if page is not None:
         write_page(show_field(result, name or ""), Path(page))
@@ -195,13 +195,6 @@ def _check_page(page: AnyPath | None) -> None:
 
         check_page(Path(page))
         check_outside_of_bundles(Path(page))
-
-
-def _open_inbox(store: AnyPath) -> Inbox:
-    from edgeship.monitoring.inbox.inbox import Inbox
-    from edgeship.monitoring.inbox.place import parse_store
-
-    return Inbox(parse_store(str(store)))
 
 
 def _versioned_sources(bundles: tuple[Path, ...], channel: AnyPath | None, registry: str | None) -> BundleSources:

@@ -10,7 +10,10 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
-STORE = click.option("--store", metavar="DIR_OR_URI", required=True, help="The inbox: a folder, or sqlite:///FILE.")
+STORE = click.option(
+    "--store", metavar="DIR_OR_URI", required=True,
+    help="The inbox: a folder, sqlite:///FILE, or postgresql://USER@HOST/DATABASE.",
+)  # fmt: skip
 
 
 def bundle_options(command: F) -> F:

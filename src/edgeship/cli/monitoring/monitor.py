@@ -13,7 +13,7 @@ SUMMARIES = {
     "drift": "Compare a week of reports with the field's first weeks.",
     "report": "Show versions, use, accuracy, latency and errors on one page.",
     "audit": "Compare the model with labels of a random sample.",
-    "export": "Write the inbox's reports as Parquet or for OpenTelemetry.",
+    "export": "Write the inbox's reports for DuckDB, Parquet or OpenTelemetry.",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.profile.profile import Profile
-from edgeship.monitoring.reports.bins import check_bins
+from edgeship.monitoring.reports.bins import ProfileBins
 from edgeship.monitoring.reports.read import read_report
 from edgeship.monitoring.reports.report import Report
 from edgeship.monitoring.reports.windows import first_day
@@ -32,6 +32,11 @@ class KnownBundle:
 
     profile: Profile
     manifests: frozenset[str]
+
+    @cached_property
+    def bins(self) -> ProfileBins:
+        """What reports are checked by."""
+        return ProfileBins(self.profile)
 
 
 class Arrival(NamedTuple):
@@ -77,7 +82,7 @@ def _check_bundle(report: Report, known: Mapping[str, KnownBundle]) -> None:
     if report.bundle is not None and bundle.manifests and report.bundle not in bundle.manifests:
         raise RefusedReport("unknown", f"the report is of a bundle that is not known here, {report.bundle[:16]}")
     try:
-        check_bins(report, bundle.profile)
+        bundle.bins.check(report)
     except InputError as error:
         raise RefusedReport("bins", str(error)) from error
 

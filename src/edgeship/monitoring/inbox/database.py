@@ -1,126 +1,39 @@
-"""The inbox's SQLite file: its tables, their version, and SQLite's errors in our words."""
+"""A database that an inbox lies in: what the inbox asks of it. The SQL that both understand is the inbox's own."""
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from edgeship.errors import InputError
-from edgeship.untrusted import printable
 
 SCHEMA = 1
-MARK = 0x65647368  # 'edsh', by which SQLite's header tells whose file it is
 PATIENCE = 30.0  # seconds for which another process may write
-# Without what SQLite 3.34 does not know (strict tables, `returning`): enterprise distributions have it beside Python 3.11.
-TABLES = """
-create table report(id integer primary key, key text not null, window text not null, profile text not null,
-                    received integer not null, late integer not null, digest blob not null, body blob not null);
-create unique index report_key on report(key);
-create index report_window on report(window);
-create index report_late on report(id) where late;
-create table conflict(id integer primary key, key text not null, received integer not null, digest blob not null,
-                      body blob not null, unique(key, digest));
-create table refusal(day text not null, reason text not null, count integer not null, primary key(day, reason));
-create table server(id integer primary key check(id = 1), alive integer not null);
-create table profile(digest text primary key, body blob not null);
-create table bundle(manifest text not null, profile text not null, primary key(manifest, profile));
-"""
 
 
 class StoreError(InputError):
     """The store cannot be read or written now; what was written before stays."""
 
 
-def connect(file: Path, *, create: bool) -> sqlite3.Connection:
-    """The inbox in a file; with `create` a new one where there is none.
-
-    Whoever uses it, does so from one thread at a time. Raises InputError where there is none, or it is of another schema or
-    something else, and StoreError where SQLite fails.
-    """
-    place = printable(file)
-    if create:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    elif not file.is_file():
-        raise InputError(f"{place}: no inbox is there; `edgeship monitor collect` and `ingest` begin one")
-    with in_our_words(file):
-        connection = sqlite3.connect(file, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-        try:
-            _open(connection, place, create)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+class NoInboxError(InputError):
+    """Nothing is where an inbox is looked for."""
 
 
-def _open(connection: sqlite3.Connection, place: str, create: bool) -> None:
-    tables, mark, schema = _read_header(connection)
-    if not tables and create:
-        _set_journal(connection)
-        with transaction(connection):
-            tables, mark, schema = _read_header(connection)  # another process may have been first
-            if not tables:
-                for statement in filter(str.strip, TABLES.split(";")):
-                    connection.execute(statement)
-                connection.execute(f"pragma application_id = {MARK}")
-                connection.execute(f"pragma user_version = {SCHEMA}")
-                tables, mark, schema = _read_header(connection)
-    if mark != MARK:
-        raise InputError(f"{place}: is no inbox of edgeship; choose another --store")
-    if schema != SCHEMA:
-        raise InputError(f"{place}: an inbox of schema {schema}, this edgeship reads {SCHEMA}; choose another --store")
-    _set_journal(connection)
-    connection.execute("pragma synchronous = full")  # a client forgets what was taken: a power cut must not lose it
-    connection.execute("pragma cache_size = -65536")
+class InboxDatabase(Protocol):
+    """An opened database, used by one thread at a time. Parameters of statements are written as `?`."""
 
+    of_keys: str
+    """The condition that a `key` is in a JSON list of texts, which is its one parameter."""
 
-def _read_header(connection: sqlite3.Connection) -> tuple[int, int, int]:
-    """How many tables there are, whose file it is, and the version of its schema."""
-    tables, mark, schema = (
-        connection.execute(statement).fetchone()[0]
-        for statement in ("select count(*) from sqlite_master", "pragma application_id", "pragma user_version")
-    )
-    return tables, mark, schema
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows that a statement gives. Outside of `transaction` it only reads. Raises StoreError."""
 
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows to a table, all at once; inside of `transaction`. Raises StoreError."""
 
-def _set_journal(connection: sqlite3.Connection) -> None:
-    """Write-ahead log: readers do not wait for the writer. SQLite itself does not wait to change to it."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.execute("pragma journal_mode = wal")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.05)
+    def transaction(self) -> AbstractContextManager[None]:
+        """Inside, all is written or nothing; one writer at a time, wherever the others are. Raises StoreError."""
 
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Inside, all is written or nothing; one writer at a time."""
-    connection.execute("begin immediate")
-    try:
-        yield
-        connection.execute("commit")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("rollback")
-        raise
-
-
-@contextlib.contextmanager
-def in_our_words(file: Path) -> Iterator[None]:
-    """SQLite's errors as StoreError."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        what = {
-            sqlite3.SQLITE_FULL: "no room on its disk",
-            sqlite3.SQLITE_IOERR: "no room on its disk, or the disk fails",
-            sqlite3.SQLITE_NOTADB: "is no inbox of edgeship; choose another --store",
-        }.get(code, "SQLite refuses it")
-        raise StoreError(f"{printable(file)}: {what} ({printable(error)}); what was taken before stays") from error
+    def close(self) -> None:
+        """Let go of it; what was written is in it."""

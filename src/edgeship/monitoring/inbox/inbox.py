@@ -11,24 +11,25 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from edgeship.errors import InputError
+from edgeship.errors import InputError, MissingDependencyError
 from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.inbox.arrival import Arrival, KnownBundle
 from edgeship.monitoring.inbox.bundles import BundleProfile
-from edgeship.monitoring.inbox.database import connect, in_our_words, transaction
+from edgeship.monitoring.inbox.database import InboxDatabase, NoInboxError
+from edgeship.monitoring.inbox.place import StorePlace
 from edgeship.monitoring.profile.profile import parse_profile
 from edgeship.monitoring.reports.read import read_report
 from edgeship.monitoring.reports.report import Report
-from edgeship.untrusted import parse_json, printable
+from edgeship.untrusted import parse_json
 
 Result = Literal["new", "duplicate", "conflict"]
 MOST_COPIES = 8  # of one key that are put aside: more tell nothing
 BATCH = 500  # reports read at once
-OF_KEYS = "where key in (select value from json_each(?))"
+COLUMNS = ("key", "window", "profile", "digest", "body", "received", "late")
+EXTRA = "pip install 'edgeship[monitor-postgres]'"
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,32 @@ class InboxCounts:
     profiles: int
 
 
-class Inbox:
-    """An opened inbox, used by one thread at a time; a context manager. Raises InputError as `database.connect`."""
+def _open_database(place: StorePlace, create: bool) -> InboxDatabase:
+    if place.file is not None:
+        from edgeship.monitoring.inbox.sqlite_database import SqliteDatabase
 
-    def __init__(self, file: Path, *, create: bool = False) -> None:
-        self.file = file
-        self._connection = connect(file, create=create)
+        return SqliteDatabase(place.file, create=create)
+    try:
+        from edgeship.monitoring.inbox.postgres_database import PostgresDatabase
+    except ImportError as error:
+        raise MissingDependencyError(f"{place}: PostgreSQL needs its driver ({error}): {EXTRA}") from error
+    return PostgresDatabase(place.text, place.uri, create=create)
+
+
+class Inbox:
+    """An opened inbox, used by one thread at a time; a context manager. With `create` it is made where there is none.
+
+    Raises NoInboxError where there is none, InputError where it is of another schema or something else, and StoreError where
+    its database fails.
+    """
+
+    def __init__(self, place: StorePlace, *, create: bool = False) -> None:
+        self.place = place
+        self._database = _open_database(place, create)
 
     def close(self) -> None:
-        """Close the file; what was written is in it."""
-        self._connection.close()
+        """Let go of it; what was written is in it."""
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -73,18 +90,19 @@ class Inbox:
     def add(self, arrivals: Sequence[Arrival], refused: Mapping[str, int] | None = None) -> list[Result]:
         """Keep reports, all or none; what became of each, in their order. `refused`: how many others were, by reason.
 
-        Raises StoreError where the disk is full, or another process writes for too long: then nothing of them is kept.
+        Raises StoreError where the disk is full, or another process writes for too long: then nothing of them is kept. Where
+        the connection to a server broke at the very end, they may be kept: whoever sends them again is told `duplicate`.
         """
-        with in_our_words(self.file), transaction(self._connection):
+        with self._database.transaction():
             self._count_refusals(refused or {})
             return self._add(arrivals)
 
     def _add(self, arrivals: Sequence[Arrival]) -> list[Result]:
         keys = json.dumps([item.key for item in arrivals])
-        known = {key: bytes(digest) for key, digest in self._select(f"select key, digest from report {OF_KEYS}", keys)}
+        known = {key: digest for key, digest in self._select("report", keys)}
         disputed: dict[str, set[bytes]] = {}
-        for key, digest in self._select(f"select key, digest from conflict {OF_KEYS}", keys):
-            disputed.setdefault(key, set()).add(bytes(digest))
+        for key, digest in self._select("conflict", keys):
+            disputed.setdefault(key, set()).add(digest)
         new: dict[str, Arrival] = {}
         results: list[Result] = []
         for item in arrivals:
@@ -103,58 +121,55 @@ class Inbox:
                 first = new.pop(item.key) if item.key in new else self._take_out(item.key)
                 self._put_aside(first, disputed[item.key])
                 self._put_aside(item, disputed[item.key])
-        self._connection.executemany(
-            "insert into report(key, window, profile, digest, body, received, late) values(?, ?, ?, ?, ?, ?, ?)",
-            new.values(),
-        )
+        self._database.insert("report", COLUMNS, [*new.values()])
         return results
 
-    def _select(self, statement: str, keys: str) -> list[tuple[str, bytes]]:
-        return self._connection.execute(statement, (keys,)).fetchall()
+    def _select(self, table: str, keys: str) -> list[tuple[str, bytes]]:
+        rows = self._database.run(f"select key, digest from {table} where {self._database.of_keys}", (keys,))
+        return [(key, bytes(digest)) for key, digest in rows]
 
     def _take_out(self, key: str) -> Arrival:
-        statement = "select key, window, profile, digest, body, received, late from report where key = ?"
-        row = self._connection.execute(statement, (key,)).fetchone()
-        self._connection.execute("delete from report where key = ?", (key,))
+        names = ", ".join(f'"{name}"' for name in COLUMNS)
+        (row,) = self._database.run(f"select {names} from report where key = ?", (key,))
+        self._database.run("delete from report where key = ?", (key,))
         return Arrival(*row)
 
     def _put_aside(self, item: Arrival, copies: set[bytes]) -> None:
         if item.digest not in copies and len(copies) < MOST_COPIES:
             copies.add(item.digest)
-            self._connection.execute(
-                "insert into conflict(key, received, digest, body) values(?, ?, ?, ?)",
-                (item.key, item.received, item.digest, item.body),
-            )
+            row = (item.key, item.received, item.digest, item.body)
+            self._database.insert("conflict", ("key", "received", "digest", "body"), [row])
 
     def _count_refusals(self, reasons: Mapping[str, int]) -> None:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
-        self._connection.executemany(
-            "insert into refusal values(?, ?, ?) on conflict(day, reason) do update set count = count + excluded.count",
-            [(day, reason, count) for reason, count in reasons.items()],
-        )
+        change = "on conflict(day, reason) do update set count = refusal.count + excluded.count"
+        for reason, count in reasons.items():
+            self._database.run(f"insert into refusal values(?, ?, ?) {change}", (day, reason, count))
 
     def check_writable(self) -> None:
         """Raise StoreError where nothing can be written: it is tried, by the time in nanoseconds."""
-        with in_our_words(self.file), transaction(self._connection):
-            self._connection.execute("insert or replace into server values(1, ?)", (time.time_ns(),))
+        change = "on conflict(id) do update set alive = excluded.alive"
+        with self._database.transaction():
+            self._database.run(f"insert into server values(1, ?) {change}", (time.time_ns(),))
 
     def add_profiles(self, found: Iterable[BundleProfile]) -> None:
         """Remember profiles, and the manifests that they came with: reports of them are taken from now on."""
-        with in_our_words(self.file), transaction(self._connection):
+        with self._database.transaction():
             for item in found:
                 digest = hashlib.sha256(item.body).hexdigest()
-                self._connection.execute("insert or ignore into profile values(?, ?)", (digest, item.body))
+                self._database.run("insert into profile values(?, ?) on conflict do nothing", (digest, item.body))
                 if item.manifest:
-                    self._connection.execute("insert or ignore into bundle values(?, ?)", (item.manifest, digest))
+                    self._database.run(
+                        "insert into bundle values(?, ?) on conflict do nothing", (item.manifest, digest)
+                    )
 
     def read_known(self) -> dict[str, KnownBundle]:
         """The bundles whose reports are taken, by the sha256 of their profile. Raises InputError for a damaged profile."""
-        with in_our_words(self.file):
-            profiles = self._connection.execute("select digest, body from profile").fetchall()
-            bundles = self._connection.execute("select manifest, profile from bundle").fetchall()
+        profiles = self._database.run("select digest, body from profile")
+        bundles = self._database.run("select manifest, profile from bundle")
         found = {}
         for digest, body in profiles:
-            what = f"{printable(self.file)}: the profile {digest[:16]}"
+            what = f"{self.place}: the profile {digest[:16]}"
             if hashlib.sha256(body).hexdigest() != digest:
                 raise InputError(f"{what} was changed; bring the inbox back from a backup")
             manifests = frozenset(manifest for manifest, profile in bundles if profile == digest)
@@ -164,11 +179,10 @@ class Inbox:
     def read(self, window: str | None = None) -> Iterator[StoredReport]:
         """The reports that are to be believed, of one window or all, in the order in which they came."""
         last = 0
-        where = "id > ?" if window is None else "id > ? and window = ?"
+        where = "id > ?" if window is None else 'id > ? and "window" = ?'
         statement = f"select id, received, late, body from report where {where} order by id limit {BATCH}"
         while True:
-            with in_our_words(self.file):
-                rows = self._connection.execute(statement, (last,) if window is None else (last, window)).fetchall()
+            rows = self._database.run(statement, (last,) if window is None else (last, window))
             if not rows:
                 return
             for last, received, late, body in rows:  # noqa: B007  # where the next batch begins
@@ -176,8 +190,7 @@ class Inbox:
 
     def read_windows(self) -> list[str]:
         """The windows of which there are reports, the oldest first."""
-        with in_our_words(self.file):
-            return [window for (window,) in self._connection.execute("select distinct window from report order by 1")]
+        return [window for (window,) in self._database.run('select distinct "window" from report order by 1')]
 
     def count_profiles(self) -> dict[str, dict[str, int]]:
         """By window, how many reports there are of each profile."""
@@ -190,11 +203,31 @@ class Inbox:
 
     def count(self) -> InboxCounts:
         """What the inbox holds."""
-        run = self._connection.execute
-        with in_our_words(self.file):
-            (reports,) = run("select count(*) from report").fetchone()
-            (late,) = run("select count(*) from report where late").fetchone()
-            (conflicts,) = run("select count(distinct key) from conflict").fetchone()
-            refused = dict(run("select reason, sum(count) from refusal group by reason order by reason").fetchall())
-            (profiles,) = run("select count(*) from profile").fetchone()
+        run = self._database.run
+        ((reports,),) = run("select count(*) from report")
+        ((late,),) = run("select count(*) from report where late")
+        ((conflicts,),) = run("select count(distinct key) from conflict")
+        refused = dict(run("select reason, cast(sum(count) as bigint) from refusal group by reason order by reason"))
+        ((profiles,),) = run("select count(*) from profile")
         return InboxCounts(reports, late, conflicts, refused, profiles)
+
+
+def open_filled(place: StorePlace, found: Sequence[BundleProfile]) -> Inbox:
+    """An inbox that takes reports of the bundles that were found, and of those that it knows. It is made where there is none.
+
+    Raises InputError as `Inbox`, and where there would be no bundle whose reports could be taken: nothing is made then.
+    """
+    unknown = f"{place}: knows no bundle yet; name one by --bundle, --channel or --registry"
+    try:
+        inbox = Inbox(place, create=bool(found))
+    except NoInboxError as error:
+        raise InputError(unknown) from error
+    try:
+        if found:
+            inbox.add_profiles(found)
+        elif not inbox.count().profiles:
+            raise InputError(unknown)
+    except BaseException:
+        inbox.close()
+        raise
+    return inbox

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.inbox.arrival import Arrival, KnownBundle, RefusedReport, check_report
-from edgeship.monitoring.inbox.files import Found, find_files, read_files
+from edgeship.monitoring.inbox.files import Found, read_files
 from edgeship.monitoring.inbox.inbox import Inbox
 from edgeship.untrusted import printable
 
@@ -37,15 +37,12 @@ class Ingested:
     damaged: tuple[str, ...] = ()
 
 
-def ingest_files(inbox: Inbox, paths: Sequence[Path], received: int) -> Ingested:
-    """Bring the reports of files and folders into an inbox, as if they arrived at `received` (seconds since 1970).
+def ingest_files(inbox: Inbox, files: Sequence[Path], received: int) -> Ingested:
+    """Bring the reports of files into an inbox, as if they arrived at `received` (seconds since 1970).
 
-    Raises InputError for what is no file, an inbox that knows no bundle, and where it cannot be written; what was written stays.
+    Raises InputError where the inbox cannot be written; what was written stays.
     """
-    files = find_files(paths)
     known = inbox.read_known()
-    if not known:
-        raise InputError(f"{printable(inbox.file)}: knows no bundle yet; name one by --bundle, --channel or --registry")
     results: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     examples: dict[str, str] = {}

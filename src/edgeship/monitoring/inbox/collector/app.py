@@ -60,11 +60,6 @@ class CollectorApp:
         self.requests: Counter[int] = Counter()
         self.results: Counter[str] = Counter()
 
-    @property
-    def knows_bundles(self) -> bool:
-        """Whether there is a bundle whose reports are taken."""
-        return bool(self._known.by_profile)
-
     def close(self) -> None:
         """Let another process take samples into the folder."""
         if self._settings.samples:

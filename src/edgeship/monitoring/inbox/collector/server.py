@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -12,20 +13,22 @@ import uvicorn
 
 from edgeship.errors import InputError
 from edgeship.monitoring.inbox.inbox import Inbox
-from edgeship.processes.sockets import BACKLOG, open_socket
+from edgeship.processes.sockets import BACKLOG
 from edgeship.untrusted import printable
 
 MOST_CONNECTIONS = 2000
 
 
 class Collector:
-    """A server that takes reports: `url`, `serve()` until `stop()`, which any thread may call; a context manager."""
+    """A server that takes reports: `url`, `serve()` until `stop()`, which any thread may call; a context manager.
 
-    def __init__(self, inbox: Inbox, app: Any, host: str, port: int) -> None:
-        self._inbox, self._app = inbox, app
-        self._socket = open_socket(host, port)
+    `listening`: a socket of that host; socket, inbox and the app's samples are the server's from now on.
+    """
+
+    def __init__(self, inbox: Inbox, app: Any, host: str, listening: socket.socket) -> None:
+        self._inbox, self._app, self._socket = inbox, app, listening
         name = f"[{host}]" if ":" in host else host
-        self.url = f"http://{name}:{self._socket.getsockname()[1]}"
+        self.url = f"http://{name}:{listening.getsockname()[1]}"
         self._server = _make_server(app)
 
     def serve(self) -> None:

@@ -1,83 +1,45 @@
-"""Reports as Parquet, a row each: DuckDB, Spark and pandas read it. Bins are those of the profile that a row names."""
+"""Reports as Parquet: DuckDB, Spark and pandas read it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from edgeship.monitoring.inbox.inbox import StoredReport
-from edgeship.monitoring.reports.report import ClassCounts, Report
+from edgeship.errors import InputError
+from edgeship.monitoring.inbox.export.tables import SCHEMA
 from edgeship.storage.atomic import atomic_file
+from edgeship.untrusted import printable
 
-ROWS = 20_000  # of a row group
-_COUNTS = pa.list_(pa.int64())
-_OUTPUT = pa.struct(
-    [
-        ("name", pa.string()),
-        ("joint", _COUNTS),
-        ("margin", _COUNTS),
-        ("entropy", _COUNTS),
-        ("values", pa.list_(_COUNTS)),
-    ]
-)
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("window", "install", "bundle", "artifact", "content", "profile")),
-        ("sequence", pa.int64()),
-        ("received", pa.timestamp("s", "UTC")),
-        ("late", pa.bool_()),
-        ("arms", pa.map_(pa.string(), pa.string())),
-        ("runtime", pa.string()),
-        ("tier", pa.string()),
-        ("n", pa.int64()),
-        ("outputs", pa.list_(_OUTPUT)),
-        ("inputs", pa.list_(pa.struct([("name", pa.string()), ("values", pa.list_(_COUNTS))]))),
-        ("latency", _COUNTS),
-        ("switches", pa.int64()),
-        ("errors", pa.map_(pa.string(), pa.int64())),
-        ("fallbacks", pa.int64()),
-        ("outcomes", pa.map_(pa.string(), _COUNTS)),
-    ]
-)
-PLAIN = ("window", "install", "bundle", "artifact", "content", "profile", "sequence", "runtime", "tier", "n", "latency")
+PART = "reports.parquet"
 
 
-def write_parquet(reports: Iterable[StoredReport], out: Path) -> int:
-    """Write reports to a file, which is there whole or not at all; how many they were. Latency, joint and outcomes are pairs."""
-    count, rows = 0, iter(map(_to_row, reports))
-    with atomic_file(out) as beside, pa.parquet.ParquetWriter(beside, SCHEMA, compression="zstd") as writer:
-        while group := list(islice(rows, ROWS)):
-            writer.write_table(pa.Table.from_pylist(group, SCHEMA))
-            count += len(group)
+def write_parquet(tables: Iterable[pa.Table], out: Path) -> int:
+    """Write tables of reports to a file, which is there whole or not at all; how many rows they have."""
+    return _write(tables, out, SCHEMA)
+
+
+def write_partitions(read: Callable[[str], Iterable[pa.Table]], windows: Iterable[str], out: Path) -> int:
+    """Write the reports of each window to `window=2026-W48/reports.parquet` in a folder, as Hive partitions are named.
+
+    What is there of a window is replaced, each file in one go, and windows that are not named stay. How many rows were written.
+    Raises InputError where a file is in the way.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{printable(out)}: is a file; name a folder, or a file that ends with .parquet")
+    schema = SCHEMA.remove(SCHEMA.get_field_index("window"))  # the folder's name tells it
+    return sum(
+        _write((table.drop_columns("window") for table in read(window)), out / f"window={window}" / PART, schema)
+        for window in windows
+    )
+
+
+def _write(tables: Iterable[pa.Table], out: Path, schema: pa.Schema) -> int:
+    count = 0
+    with atomic_file(out) as beside, pa.parquet.ParquetWriter(beside, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+            count += table.num_rows
     return count
-
-
-def _to_row(item: StoredReport) -> dict[str, Any]:
-    report = item.report
-    return {
-        **{name: getattr(report, name) for name in PLAIN},
-        "received": item.received,
-        "late": item.late,
-        "switches": report.switches,
-        "fallbacks": report.fallbacks,
-        "outputs": list(_outputs(report)),
-        "inputs": [{"name": name, "values": values} for name, values in report.inputs.items()],
-        **{name: _to_map(getattr(report, name)) for name in ("arms", "errors", "outcomes")},
-    }
-
-
-def _outputs(report: Report) -> Iterator[dict[str, Any]]:
-    for name, output in report.outputs.items():
-        if isinstance(output, ClassCounts):
-            yield {"name": name, "joint": output.joint, "margin": output.margin, "entropy": output.entropy}
-        else:
-            yield {"name": name, "values": output.values}
-
-
-def _to_map(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return list(value.items())
