@@ -20,7 +20,8 @@ import pytest
 
 from edgeship.client import ClientError, Counter
 from edgeship.client.reports import outbox as outboxes
-from edgeship.client.reports.outbox import MOST_WAITING, name_install, name_window, week_of
+from edgeship.client.reports.outbox import MOST_WAITING
+from edgeship.client.reports.windows import name_install, name_window, week_of
 from edgeship.monitoring.profile.profile import parse_profile
 from edgeship.monitoring.reports.bins import check_bins
 from edgeship.monitoring.reports.read import read_report

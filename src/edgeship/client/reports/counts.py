@@ -1,12 +1,27 @@
-"""Counts as a report has them, and their sum."""
+"""Counts as a report has them, their sum, and the report."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+SCHEMA = 1
 Json = dict[str, Any]
 NUMBERS = ("n", "switches", "fallbacks")
+
+
+def render_report(
+    window: str, sequence: int, install: str, identity: Json, counts: Json, *, ascii_only: bool = True
+) -> str:
+    """A report as JSON; `identity` has the fields that are the same for all reports of an artifact on a device."""
+    head = {"schema": SCHEMA, "window": window, "sequence": sequence, "install": install}
+    return json.dumps({**head, **identity, **counts}, separators=(",", ":"), ensure_ascii=ascii_only)
+
+
+def name_report(window: str, sequence: int, install: str, identity: Json) -> str:
+    """The key of a report, which is sent as `Idempotency-Key`: a server counts it once however often it arrives."""
+    return f"{install}.{window}.{identity['content'][:16]}.{sequence}"
 
 
 def to_pairs(cells: Mapping[int, int]) -> list[int]:

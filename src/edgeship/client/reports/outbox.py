@@ -6,41 +6,19 @@ it had not saved.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 from contextlib import AbstractContextManager
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edgeship.client.reports.counts import add_counts, count_cells, is_empty
+from edgeship.client.reports.counts import Json, add_counts, count_cells, is_empty, name_report, render_report
 from edgeship.client.reports.state_file import StateFile
+from edgeship.client.reports.windows import name_install, name_window
 
-Json = dict[str, Any]
 SCHEMA, FILE = 1, "reports.json"
 MOST_WAITING = 8  # reports: older ones are dropped
 MOST_CELLS, MOST_INFERENCES = 2000, 50_000_000  # of one report; what comes then begins the next
-WEEK, FIRST_MONDAY = 604_800, 345_600  # seconds; of time.time()
-
-
-def week_of(seconds: float) -> int:
-    """Which week since 1970 a time of `time.time` is in; weeks begin on Mondays, UTC."""
-    return int((seconds - FIRST_MONDAY) // WEEK)
-
-
-def name_window(week: int) -> str:
-    """The window of a week, as `2026-W48`."""
-    year, number, _ = datetime.fromtimestamp(week * WEEK + FIRST_MONDAY, UTC).isocalendar()
-    return f"{year:04}-W{number:02}"
-
-
-def name_install(secret: str, window: str) -> str:
-    """The pseudonym of a window: HMAC-SHA256 with the device's secret (hexadecimal) of the month of its Thursday, 128 bits."""
-    monday = date.fromisocalendar(int(window[:4]), int(window[6:]), 1)
-    month = f"{monday + timedelta(days=3):%Y-%m}"
-    return hmac.new(bytes.fromhex(secret), month.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 class Outbox:
@@ -122,7 +100,6 @@ def _seal(state: Json, chosen: Any) -> None:
         window, sequence = name_window(item["week"]), state["sequence"]
         state["sequence"] = sequence + 1
         install = name_install(state["secret"], window)
-        head = {"schema": SCHEMA, "window": window, "sequence": sequence, "install": install}
-        body = json.dumps({**head, **item["identity"], **item["counts"]}, separators=(",", ":"))
-        key = f"{install}.{window}.{item['identity']['content'][:16]}.{sequence}"
+        body = render_report(window, sequence, install, item["identity"], item["counts"])
+        key = name_report(window, sequence, install, item["identity"])
         state["waiting"] = [*state["waiting"], {"key": key, "body": body}][-MOST_WAITING:]

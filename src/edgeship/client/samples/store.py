@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from edgeship.client.outcome import ClientError
 from edgeship.client.reports.counter import read_profile
-from edgeship.client.reports.outbox import FIRST_MONDAY, WEEK, name_install, name_window, week_of
 from edgeship.client.reports.tensors import ClassCounter
+from edgeship.client.reports.windows import FIRST_MONDAY, WEEK, name_install, name_window, week_of
 from edgeship.client.samples.encode import encode_sample, encode_tensors
 from edgeship.client.samples.kept import MARGIN, PARTS, RANDOM, WEEKS, KeptSample, OfferedSample, SampleFolder
 

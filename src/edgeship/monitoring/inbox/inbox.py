@@ -195,10 +195,11 @@ class Inbox:
     def count_profiles(self) -> dict[str, dict[str, int]]:
         """By window, how many reports there are of each profile."""
         found: dict[str, dict[str, int]] = {}
-        statement = "select window, profile, count(*) from report group by window, profile order by window, profile"
-        with in_our_words(self.file):
-            for window, profile, count in self._connection.execute(statement):
-                found.setdefault(window, {})[profile] = count
+        statement = (
+            'select "window", profile, count(*) from report group by "window", profile order by "window", profile'
+        )
+        for window, profile, count in self._database.run(statement):
+            found.setdefault(window, {})[profile] = count
         return found
 
     def count(self) -> InboxCounts:
