@@ -131,7 +131,7 @@ web: env pages
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && $(NPM_CI) && touch node_modules/.package-lock.json
 
-$(PAGE): web-demo/node_modules/.package-lock.json $(shell find web-demo/src web-demo/public -type f) $(addprefix web-demo/,index.html package.json vite.config.ts)
+$(PAGE): web-demo/node_modules/.package-lock.json $(shell find -L web-demo/src web-demo/public -type f) $(addprefix web-demo/,index.html package.json vite.config.ts)
 	cd web-demo && npm run --silent build
 
 $(RUNNER): runtimes/web/node_modules/.package-lock.json $(shell find runtimes/web/src -type f) $(addprefix runtimes/web/,index.html package.json vite.config.ts) $(addprefix runtimes/tfjs/,batching.mjs graph.mjs)

@@ -4,7 +4,8 @@ import path from 'node:path';
 import {build, type Rollup} from 'vite';
 import {describe, expect, it} from 'vitest';
 import {Counter, type Counts, type Profile, type Tensors} from '../src/telemetry/counter';
-import {add, nameWeek, pseudonym, weekOf} from '../src/telemetry/outbox';
+import {add} from '../src/telemetry/outbox';
+import {nameWeek, pseudonym, weekOf} from '../src/telemetry/report';
 
 interface Sample {
   inputs: Record<string, unknown>;

@@ -1,16 +1,7 @@
 /** What a browser keeps of its counts, for all tabs of an origin: those of the week that is not over, and reports that wait. */
 import type {Counts} from './counter';
+import {type Identity, nameReport, nameWeek, pseudonym, report, weekOf} from './report';
 
-/** The fields of a report that are the same for all counts of an artifact here. */
-export interface Identity {
-  bundle: string | null;
-  artifact: string;
-  content: string;
-  profile: string;
-  arms: Record<string, string>;
-  runtime: string;
-  tier: string;
-}
 interface Open {
   identity: Identity;
   week: number;
@@ -34,28 +25,9 @@ const NAME = 'edgeship-reports';
 const MOST_WAITING = 8;
 const MOST_CELLS = 2000;
 const DAY = 86_400_000;
-const MONDAY = 4 * DAY;
 const MINUTE = 60_000;
 /** What a server may take another time, beside 5xx. */
 const LATER = [408, 425, 429];
-
-/** Which week since 1970 a time is in; weeks begin on Mondays, UTC. */
-export const weekOf = (time: number): number => Math.floor((time - MONDAY) / (7 * DAY));
-
-/** A week's window, as 2026-W48, and the month of its Thursday, as 2026-11. */
-export function nameWeek(week: number): {window: string; month: string} {
-  const thursday = new Date(week * 7 * DAY + MONDAY + 3 * DAY);
-  const year = thursday.getUTCFullYear();
-  const number = 1 + Math.floor((thursday.getTime() - Date.UTC(year, 0)) / (7 * DAY));
-  return {window: `${year}-W${String(number).padStart(2, '0')}`, month: thursday.toISOString().slice(0, 7)};
-}
-
-/** The pseudonym of a month: HMAC-SHA256 with the secret, 128 bits. Needs https, as all of `crypto.subtle`. */
-export async function pseudonym(secret: Uint8Array<ArrayBuffer>, month: string): Promise<string> {
-  const key = await crypto.subtle.importKey('raw', secret, {name: 'HMAC', hash: 'SHA-256'}, false, ['sign']);
-  const bytes = new Uint8Array(await crypto.subtle.sign('HMAC', key, new TextEncoder().encode(month)));
-  return Array.from(bytes.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
 
 type Tree = number | string | Tree[] | {[name: string]: Tree};
 
@@ -70,18 +42,9 @@ export function add(one: Tree | undefined, other: Tree | undefined): Tree {
   return Object.fromEntries(keys.map((key) => [key, add(one[key]!, (other as Record<string, Tree>)[key]!)]));
 }
 
-const pairs = (cells: Record<string, number>) => Object.entries(cells).flatMap(([cell, count]) => [Number(cell), count]);
-
 const cellsOf = ({outputs}: Counts) => Object.values(outputs).reduce((sum, output) => sum + (output.kind === 'classes' ? Object.keys(output.joint).length : 0), 0);
 
 export const isEmpty = ({n, fallbacks, errors, outcomes}: Counts): boolean => !n && !fallbacks && !Object.keys({...errors, ...outcomes}).length;
-
-function report({identity, week, counts}: Open, sequence: number, install: string): object {
-  const outputs = Object.entries(counts.outputs).map(([name, item]) => [name, item.kind === 'classes' ? {...item, joint: pairs(item.joint)} : item]);
-  const outcomes = Object.entries(counts.outcomes).map(([event, cells]) => [event, pairs(cells)]);
-  const numbers = {...counts, outputs: Object.fromEntries(outputs), latency: pairs(counts.latency), outcomes: Object.fromEntries(outcomes)};
-  return {schema: 1, window: nameWeek(week).window, sequence, install, ...identity, ...numbers};
-}
 
 const fresh = (): State => ({secret: crypto.getRandomValues(new Uint8Array(32)), sequence: 0, open: [], waiting: [], failures: 0, quiet: 0});
 
@@ -130,8 +93,9 @@ async function seal(before: number): Promise<void> {
     for (const item of chosen) {
       const install = installs[item.week]!;
       const sequence = state.sequence++;
-      const key = `${install}.${nameWeek(item.week).window}.${item.identity.content.slice(0, 16)}.${sequence}`;
-      state.waiting.push({key, body: JSON.stringify(report(item, sequence, install))});
+      const {identity, counts, week} = item;
+      const key = nameReport(identity, week, sequence, install);
+      state.waiting.push({key, body: JSON.stringify(report(identity, counts, week, sequence, install))});
     }
     state.waiting = state.waiting.slice(-MOST_WAITING);
   });
@@ -140,7 +104,7 @@ async function seal(before: number): Promise<void> {
 /** What would be sent now: what is kept, or with `unkept` that alone, which nothing is kept of. */
 export async function preview(unkept?: Open): Promise<unknown[]> {
   const {secret, sequence, open, waiting} = unkept ? {...fresh(), open: [unkept]} : await change((state) => structuredClone(state));
-  const opened = open.map(async (item, index) => report(item, sequence + index, await pseudonym(secret, nameWeek(item.week).month)));
+  const opened = open.map(async ({identity, counts, week}, index) => report(identity, counts, week, sequence + index, await pseudonym(secret, nameWeek(week).month)));
   return [...waiting.map(({body}) => JSON.parse(body) as unknown), ...(await Promise.all(opened))];
 }
 

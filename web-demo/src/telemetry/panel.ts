@@ -5,8 +5,8 @@ import type {Tensors} from '../protocol';
 import type {Session} from '../session';
 import {element} from '../ui/dom';
 import {Counter, type Profile} from './counter';
-import type {Identity} from './outbox';
 import type {ReportsPlace} from './place';
+import type {Identity} from './report';
 
 const FILE = 'profile.json';
 const ANSWER = 'edgeship-reports';

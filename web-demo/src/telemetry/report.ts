@@ -1,0 +1,1 @@
+../../../src/edgeship/deploy/codegen/templates/typescript/src/counting/report.ts
