@@ -73,5 +73,6 @@ def build_for_arm64(client: Path, work: Path) -> list[str]:
 def _compile(client: Path, work: Path, compiler: str, engine: str, folder: Path, link: list[str]) -> list[str]:
     program = os.fspath(work / "selftest")
     sources = [os.fspath(client / f"{name}.c") for name in (*SOURCES, engine)]
+    sources += [os.fspath(path) for path in sorted((client / "counting").glob("*.c"))]
     run_command([compiler, *STRICT, *sources, "-o", program, f"-L{folder}", *link, "-lm"], "compiling the C client")
     return [program, "model.tflite", "goldens"]

@@ -76,7 +76,7 @@ def compile_commands(client: Path, work: Path, libraries: Path, *, litert: bool)
         *("-emit-module-path", os.fspath(work / f"{STAND_IN}.swiftmodule"), os.fspath(work / f"{STAND_IN}.swift")),
         *("-o", os.fspath(work / f"lib{STAND_IN}Swift.a")),
     ]
-    sources = sorted((client / "Sources" / "Client").glob("*.swift"))
+    sources = sorted((client / "Sources" / "Client").rglob("*.swift"))
     files = [os.fspath(file) for file in (*sources, client / "Sources" / "SelfTest" / "main.swift")]
     link = ["-L", os.fspath(libraries), "-Xlinker", "-rpath", "-Xlinker", os.fspath(libraries)]
     link += ["-L", os.fspath(work), f"-l{STAND_IN}Swift"] if litert else []

@@ -63,7 +63,7 @@ class Latency(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """What a client found wrong: the golden's name, of what (raw, tensor, output, label, model), and how."""
+    """What a client found wrong: the golden's name, of what (raw, tensor, output, label, model, counts), and how."""
 
     case: str
     what: str

@@ -13,6 +13,7 @@ import pytest
 from edgeship.deploy.codegen.generate import LANGUAGES
 from edgeship.processes.child import FunctionProcess
 from tests.deploy.codegen.pictures import Picture, draw_pictures
+from tests.monitoring.golden_profile import add_profile
 
 HERE = Path(__file__).parent
 DRIVERS = HERE / "drivers"
@@ -49,6 +50,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 options = ["--to", "tflite" if colours else "tflite,tfjs"]
                 options += ["--variant", "float32,int8" if colours else "float32,mobile"]
                 edgeship("convert", folder / "server.keras", "--out", folder / "bundle", *options)
+                add_profile(folder / "bundle")
             (root / "done").touch()
     return root
 

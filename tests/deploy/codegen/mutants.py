@@ -104,6 +104,7 @@ MUTANTS: Mapping[str, Mapping[str, tuple[Change, ...]]] = {
         ),
         "zero point forgotten": (Change("edgeship.c", "nearbyint(steps) + edge->zero_point", "nearbyint(steps)"),),
         "zero point of the output forgotten": (Change("edgeship.c", "(float)(q - edge->zero_point)", "(float)q"),),
+        "NaN counted as low": (Change("counting/counter.c", "value != value ? bins->count + 1", "value != value ? 0"),),
     },
     "python": {
         "channels swapped": (Change("edgeship_client/contract.py", "swap=False", "swap=True"),),
@@ -145,6 +146,11 @@ MUTANTS: Mapping[str, Mapping[str, tuple[Change, ...]]] = {
         "zero point of the output forgotten": (
             Change("edgeship_client/core.py", "(values.astype(np.int32) - edge.zero_point)", "values.astype(np.int32)"),
         ),
+        "NaN counted as low": (
+            Change(
+                "edgeship_client/counting/tensors.py", "len(edges) + 1 if math.isnan(value)", "0 if math.isnan(value)"
+            ),
+        ),
     },
     "typescript": {
         "channels swapped": (Change("src/contract.ts", "swap: false", "swap: true"),),
@@ -176,6 +182,9 @@ MUTANTS: Mapping[str, Mapping[str, tuple[Change, ...]]] = {
         "zero point of the output forgotten": (
             Change("src/core.ts", "Math.fround(value - edge.zeroPoint)", "Math.fround(value)"),
         ),
+        "NaN counted as low": (
+            Change("src/counting/counter.ts", "value !== value ? edges.length + 1", "value !== value ? 0"),
+        ),
     },
     "kotlin": {
         "channels swapped": (Change("src/Contract.kt", "swap = false", "swap = true"),),
@@ -205,6 +214,9 @@ MUTANTS: Mapping[str, Mapping[str, tuple[Change, ...]]] = {
         ),
         "zero point forgotten": (Change("src/Core.kt", "toDouble()) + edge.zeroPoint", "toDouble())"),),
         "zero point of the output forgotten": (Change("src/Core.kt", "(quantized - edge.zeroPoint)", "quantized"),),
+        "NaN counted as low": (
+            Change("src/counting/Counter.kt", "if (figures[at].isNaN()) edges.size + 1", "if (figures[at].isNaN()) 0"),
+        ),
     },
     "swift": {
         "channels swapped": (Change(f"{SWIFT}/Contract.swift", "swap: false", "swap: true"),),
@@ -235,6 +247,9 @@ MUTANTS: Mapping[str, Mapping[str, tuple[Change, ...]]] = {
         "zero point forgotten": (Change(f"{SWIFT}/Core.swift", " + Double(edge.zeroPoint)", ""),),
         "zero point of the output forgotten": (
             Change(f"{SWIFT}/Core.swift", "quantized - edge.zeroPoint", "quantized"),
+        ),
+        "NaN counted as low": (
+            Change(f"{SWIFT}/counting/Counter.swift", "figures[at].isNaN ? edges.count + 1", "figures[at].isNaN ? 0"),
         ),
     },
 }

@@ -6,20 +6,22 @@ import json
 import shlex
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgeship.bundle.bundle import open_bundle
-from edgeship.deploy.codegen.generate import write_clients
+from edgeship.deploy.codegen.client import describe_client
+from edgeship.deploy.codegen.generate import write_client, write_clients
 from edgeship.runtimes.clients import c_clients, swift_clients
 from edgeship.runtimes.clients.tools import LIBRARY, TFLITE_C, WHEELS, run_command
 from edgeship.runtimes.interpreters import pip_command
 from tests.deploy.codegen.conftest import DRIVERS
 from tests.deploy.codegen.mutants import MUTANTS
 from tests.deploy.codegen.pictures import Picture
+from tests.deploy.codegen.test_counting import CASES, assert_counted, describe_case, encode_samples, tensor_sizes
 from tests.deploy.codegen.test_preprocessing import STRICT, assert_same
 from tests.deploy.codegen.test_selftest import shuffle_weights
 from tests.machines.trees import Tree, obstacle
@@ -29,7 +31,7 @@ SWIFT = ("swiftlang", "libc6-dev", "libstdc++-14-dev", "gcc")
 ARM64 = ("gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "libstdc++6-arm64-cross", "qemu-user")
 SWIFTC = (
     "swiftc -warnings-as-errors -I ../modules -L ../x86 -Xlinker -rpath -Xlinker /root/x86 "
-    "Sources/Client/*.swift Sources/SelfTest/main.swift -o selftest"
+    "$(find Sources/Client -name '*.swift') Sources/SelfTest/main.swift -o selftest"
 )
 GCC = f"aarch64-linux-gnu-gcc {' '.join(STRICT)}"
 QEMU = "qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=/root/arm64"
@@ -104,6 +106,23 @@ def test_swift(toolchains, clients, pictures: list[Picture]):
 
 
 @pytest.mark.more
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[case["name"] for case in CASES])
+def test_swift_counts_as_numpy_does(number, toolchains, bundle, tmp_path):
+    folder = toolchains.home / f"counter{number}"
+    client = describe_client(open_bundle(bundle), "tflite/int8")
+    folder.mkdir(), (tmp_path / "swift").mkdir()
+    counting = describe_case(CASES[number], tmp_path / "root")
+    write_client(replace(client, counting=counting), bundle, "swift", tmp_path / "swift")
+    for name in ("Counter", "Profile"):
+        shutil.copy(tmp_path / "swift" / "Sources" / "Client" / "counting" / f"{name}.swift", folder)
+    shutil.copy(DRIVERS / "counts.swift", folder / "main.swift")
+    (folder / "samples").write_bytes(encode_samples(CASES[number]))
+    sizes = " ".join(map(str, tensor_sizes(CASES[number])))
+    command = f"swiftc -warnings-as-errors -Onone *.swift -o counts && ./counts samples {sizes}"
+    assert_counted(toolchains.run(folder.name, command), CASES[number])
+
+
+@pytest.mark.more
 def test_the_sample_app_says_the_label_and_that_the_self_test_passed(toolchains, clients):
     folder = shutil.copytree(clients / "swift", toolchains.home / "sample")
     shutil.copy(DRIVERS / "presented.swift", folder / "Sources" / "SelfTest" / "main.swift")
@@ -147,7 +166,7 @@ def test_swift_lanes(module, toolchains, bundles):
 @pytest.mark.parametrize("flags", ["-O2", "-O3 -ffp-contract=fast"])
 def test_c_on_arm64(flags, toolchains, clients, pictures: list[Picture]):
     shutil.copytree(clients / "c", toolchains.home / "c", dirs_exist_ok=True)
-    sources = "main.c selftest.c edgeship.c table.c contract.c engine_tflite.c"
+    sources = "main.c selftest.c edgeship.c table.c contract.c engine_tflite.c counting/*.c"
     compiled = f"{GCC} {flags} {sources} -o selftest -L ../arm64 -ltensorflowlite_c -lm"
     result = toolchains.run_selftest("c", f"{compiled} >&2 && {QEMU} ./selftest model.tflite goldens")
     assert result["passed"] is True and result["outputs"]["probs"]["passed"] is True

@@ -20,6 +20,7 @@ from edgeship.runtimes.clients.lanes import LANES
 from tests.deploy.codegen.conftest import DRIVERS, edgeship
 from tests.deploy.codegen.mutants import MUTANTS
 from tests.deploy.codegen.pictures import Picture
+from tests.deploy.codegen.test_counting import CASES, assert_counted, describe_case, encode_samples, tensor_sizes
 from tests.deploy.codegen.test_preprocessing import assert_same
 from tests.deploy.codegen.test_selftest import shuffle_weights
 
@@ -30,7 +31,7 @@ SAMPLE = Path(__file__).parents[3] / "examples" / "android" / "app" / "src" / "m
 
 @dataclass(frozen=True)
 class Compiled:
-    """The client, its mutants in packages `mutant0` and so on, and the driver of the pictures."""
+    """The client, its mutants in packages `mutant0` and so on, counters of the vectors in `vectors0`, the pictures' driver."""
 
     client: Path
     classes: Path
@@ -53,7 +54,7 @@ class Compiled:
 
 
 @pytest.fixture(scope="session")
-def compiled(clients, bundles, tmp_path_factory, missing) -> Compiled:
+def compiled(clients, bundle, bundles, tmp_path_factory, missing) -> Compiled:
     if reason := LANES["client-kotlin-jvm"].unavailable_reason():
         missing(f"client-kotlin-jvm: {reason} (make clients)")
     work = tmp_path_factory.mktemp("kotlin")
@@ -69,12 +70,42 @@ def compiled(clients, bundles, tmp_path_factory, missing) -> Compiled:
         mutant = shutil.copytree(clients / "kotlin", work / f"mutant{number}")
         for change in MUTANTS["kotlin"][fault]:
             change.apply(mutant)
-        for path in (mutant / "src").iterdir():
+        for path in (mutant / "src").rglob("*.kt"):
             path.write_text(path.read_text().replace(f"package {PACKAGE}", f"package mutant{number}"))
         folders.append(mutant / "src")
+    folders += write_counters(bundle, work)
     stand_in = kotlin_jvm.build_stand_in(work)
     kotlin_jvm.compile_sources(folders, stand_in[0], work / "classes")
     return Compiled(client, work / "classes", stand_in, work / "mixed" / "kotlin")
+
+
+def write_counters(bundle: Path, work: Path) -> list[Path]:
+    """The counter with the profile of each case of the vectors, in a package of its own, and its driver."""
+    client, folders = describe_client(open_bundle(bundle), "tflite/int8"), []
+    for number, case in enumerate(CASES):
+        folder, sources = work / f"written{number}", work / f"counter{number}"
+        folder.mkdir(), sources.mkdir()
+        write_client(replace(client, counting=describe_case(case, work / f"case{number}")), bundle, "kotlin", folder)
+        texts = [(folder / "src" / "counting" / f"{name}.kt").read_text() for name in ("Counter", "Report", "Profile")]
+        for name, text in zip(("Counter", "Report", "Profile"), texts, strict=True):
+            (sources / f"{name}.kt").write_text(text.replace(f"package {PACKAGE}", f"package vectors{number}"))
+        driver = (DRIVERS / "Counts.kt").read_text().replace("package edgeship.vectors", f"package vectors{number}")
+        (sources / "Counts.kt").write_text(driver)
+        folders.append(sources)
+    return folders
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("number", range(len(CASES)), ids=[case["name"] for case in CASES])
+def test_it_counts_as_numpy_does(number, compiled, tmp_path):
+    (tmp_path / "samples").write_bytes(encode_samples(CASES[number]))
+    done = compiled.run(f"vectors{number}.CountsKt", tmp_path / "samples", *tensor_sizes(CASES[number]))
+    assert not done.returncode, done.stderr
+    told, windows = done.stdout.splitlines()
+    assert_counted(told, CASES[number])
+    report = json.loads(told)
+    assert (report["window"], report["install"]) == ("2026-W48", "5ef1631ecbde17270a4d846b59b16730")
+    assert windows == "2026-W48/2026-11 2026-W53/2026-12 2026-W53/2026-12 2027-W01/2027-01"
 
 
 @pytest.mark.more

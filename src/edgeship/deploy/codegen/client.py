@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
+from edgeship.deploy.codegen.counting import GOLDEN_REPORT, Counting, count_goldens, describe_counting
 from edgeship.deploy.codegen.edges import ClientOutput, Edge, describe_edge, describe_output
 from edgeship.deploy.contract.bounds import Shape
 from edgeship.deploy.contract.contract import (
@@ -102,7 +103,8 @@ class Client:
     """A client of one artifact; `goldens`: what its files of goldens hold.
 
     `model` are the model's files by the name that they get, in the order in which `model_size` (bytes) and `checksum` (CRC-32)
-    take them. `dynamic`: whether the model leaves the batch open.
+    take them. `dynamic`: whether the model leaves the batch open. `counting`: what it counts; None where `not_counted` says why
+    that is nothing.
     """
 
     name: str
@@ -118,6 +120,8 @@ class Client:
     outputs: tuple[ClientOutput, ...]
     cases: tuple[Case, ...]
     goldens: Mapping[str, bytes]
+    counting: Counting | None = None
+    not_counted: str = ""
 
     @property
     def golden_suffix(self) -> str:
@@ -151,7 +155,7 @@ def describe_client(bundle: Bundle, artifact: str | None = None, formats: Sequen
     contents = [file.read_bytes() for file in model.values()]
     ids = {item.input: item for item in chosen.inputs}
     places = {item.output: item for item in chosen.outputs}
-    return Client(
+    client = Client(
         name=contract.name,
         bundle=contract.server_model,
         artifact=chosen.id,
@@ -168,6 +172,17 @@ def describe_client(bundle: Bundle, artifact: str | None = None, formats: Sequen
         cases=tuple(_describe_case(case, contract, chosen.id) for case in contract.goldens.cases),
         goldens=dict(_golden_files(root, contract, chosen)),
     )
+    return _with_counting(client, root)
+
+
+def _with_counting(client: Client, root: Path) -> Client:
+    """The client with what it counts, and with the report that it must make of its goldens."""
+    inputs, outputs = ({item.name: item.edge.size for item in items} for items in (client.inputs, client.outputs))
+    counting = describe_counting(root, client.artifact, inputs, outputs)
+    if isinstance(counting, str):
+        return replace(client, not_counted=counting)
+    report = count_goldens(counting, [case.name for case in client.cases], client.golden_suffix, client.goldens)
+    return replace(client, counting=counting, goldens={**client.goldens, GOLDEN_REPORT: report})
 
 
 def _shapes_of(artifact: ContractArtifact) -> list[Shape]:

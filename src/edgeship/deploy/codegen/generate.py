@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.bundle.bundle import Bundle
+from edgeship.client.reports import counts, inferences, tensors, windows
 from edgeship.deploy.codegen.client import TFJS, TFLITE, Client, describe_client
 from edgeship.deploy.contract.contract import KIND
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError, unknown_name_error
+from edgeship.notices import print_notice
 from edgeship.storage import atomic
 from edgeship.untrusted import printable, read_json
 
@@ -23,6 +25,9 @@ LANGUAGES = ("c", "kotlin", "python", "swift", "typescript")
 FORMATS: Mapping[str, Sequence[str]] = {"typescript": (TFLITE, TFJS)}  # that a language runs beside .tflite alone
 LICENSE, LABELS, GOLDENS = "LICENSE.txt", "labels.txt", "goldens"
 DATA = (CONTRACT, LICENSE, LABELS, GOLDENS, "model.tflite", "model")  # what a folder has in every language
+COUNTING = "counting"  # the folder of what clients of bundles with a profile have beside the rest
+COUNTER = "edgeship_client/counting"  # the same in Python, whose counter is that of edgeship.client
+COUNTER_MODULES = (counts, inferences, tensors, windows)
 PRODUCTS = ("__pycache__", "build", "node_modules", "package-lock.json", "selftest")  # of the steps in the READMEs
 
 
@@ -38,6 +43,8 @@ def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact:
     if not languages:
         raise InputError(f"no language is named; known: {', '.join(LANGUAGES)}")
     clients = [describe_client(bundle, artifact, FORMATS.get(language, (TFLITE,))) for language in languages]
+    for reason in sorted({client.not_counted for client in clients if client.not_counted}):
+        print_notice(f"the clients have no counter: {reason}")
     folders = [out / language for language in languages]
     for language, folder in zip(languages, folders, strict=True):
         _check_replaceable(folder, language)
@@ -65,6 +72,7 @@ def _check_replaceable(folder: Path, language: str) -> None:
 def _strange_files(folder: Path, language: str) -> Iterator[Path]:
     source = TEMPLATES / language
     ours = {path.relative_to(source).as_posix().removesuffix(TEMPLATE) for path in source.rglob("*")}
+    ours |= {name for name, _ in _counter_files(language)}
     tops = sorted(folder.iterdir())
     for top in tops:
         if top.name not in (*DATA, *PRODUCTS):
@@ -86,17 +94,33 @@ def _is_contract(path: Path) -> bool:
 def write_client(client: Client, root: Path, language: str, draft: Path) -> None:
     """Write a client of a bundle (`root`: its folder) with its goldens into an empty folder."""
     environment = _make_environment()
-    places = [(TEMPLATES / language, draft)]
-    for source, target in places:
-        for path in sorted(item for item in source.rglob("*") if item.is_file() and "__pycache__" not in item.parts):
-            place = target / path.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix == TEMPLATE:
-                template = environment.get_template(path.relative_to(TEMPLATES).as_posix())
-                place.with_suffix("").write_text(template.render(client=client), encoding="utf-8", newline="\n")
-            else:
-                shutil.copyfile(path, place)
+    source = TEMPLATES / language
+    left_out = {"__pycache__"} if client.counting else {"__pycache__", COUNTING}
+    for path in sorted(item for item in source.rglob("*") if item.is_file()):
+        name = path.relative_to(source)
+        if left_out & {*name.parts}:
+            continue
+        place = draft / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == TEMPLATE:
+            template = environment.get_template(path.relative_to(TEMPLATES).as_posix())
+            place.with_suffix("").write_text(template.render(client=client), encoding="utf-8", newline="\n")
+        else:
+            shutil.copyfile(path, place)
+    if client.counting:
+        for module, content in _counter_files(language):
+            (draft / module).write_text(content, encoding="utf-8", newline="\n")
     _copy_data(client, root, draft)
+
+
+def _counter_files(language: str) -> Iterator[tuple[str, str]]:
+    """The modules of edgeship's own counter that a Python client has, by name; they know each other by relative names there."""
+    for module in COUNTER_MODULES if language == "python" else ():
+        path = Path(str(module.__file__))
+        text = path.read_text(encoding="utf-8").replace(
+            "from edgeship.client.outcome import", "from .client_error import"
+        )
+        yield f"{COUNTER}/{path.name}", text.replace("from edgeship.client.reports.", "from .")
 
 
 def _copy_data(client: Client, root: Path, draft: Path) -> None:
@@ -134,6 +158,11 @@ def quote_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def quote_json(value: Any) -> str:
+    """A JSON value as a literal of TypeScript."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def quote_c(text: str) -> str:
     """A text as a literal of C: UTF-8, all but plain ASCII as octal escapes, and no trigraph."""
     plain = [chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}" for byte in text.encode()]
@@ -158,4 +187,5 @@ FILTERS: Mapping[str, Any] = {
     "python": repr,
     "text": quote_text,
     "float32": format_float32,
+    "json": quote_json,
 }
