@@ -71,8 +71,8 @@ def measure_quality(features: Array, target: Array, head: Head, activation: str)
 def safe_rate(features: Array, activation: str) -> float:
     """A learning rate at which gradient descent on all of these samples (n, features) cannot raise the loss.
 
-    It is 1 / L for a bound L on the curvature: c times the largest eigenvalue of the mean of x x^T, where x is a sample's
-    features and a 1; c = 1/2 for softmax (Böhning 1992, Multinomial logistic regression), 1/4 for sigmoid, 1 for linear.
+    It is 1 / L for a bound L on the curvature: c times the largest eigenvalue of the mean of x x^T, x being a sample's features
+    and a 1; c = 1/2 for softmax (Böhning, Multinomial logistic regression algorithm, 1992), 1/4 for sigmoid, 1 for linear.
     """
     curvature = {"softmax": 0.5, "sigmoid": 0.25, "linear": 1.0}[activation]
     rows = np.concatenate([features, np.ones((len(features), 1))], axis=1).astype(np.float64)

@@ -155,10 +155,12 @@ class HeadLearner:
         self, head: Head, train: Samples, held_out: Samples, limit: float, run: tuple[int, float]
     ) -> LearnResult:
         package, before = self.package, self.head
-        seen = Samples(np.concatenate([train.features, package.replay.features]),
-                       np.concatenate([train.target, package.replay.target]))  # fmt: skip
+        seen = [item for item in (train, package.replay) if len(item)]  # half and half, as they are trained with
         finite = all(np.isfinite(item).all() for item in head)
-        losses = [_mean_loss(seen, item, package.activation) for item in (package.head, head)]
+        losses = [
+            float(np.mean([_mean_loss(part, item, package.activation) for part in seen]))
+            for item in (package.head, head)
+        ]
         guard = [_quality(package.guard, item, package.activation) for item in (package.head, head)]
         held = [_quality(held_out, item, package.activation) if len(held_out) else None for item in (before, head)]
         corrected = [_quality(train, item, package.activation) for item in (before, head)]

@@ -28,8 +28,8 @@ class LearnResult:
     `samples` are the corrected ones, `held_out` of them were not trained with. Qualities are shares of right answers (of a
     `linear` head: 1 - squared error / variance), of the head that was there before and of the new one: `corrected_*` of the
     samples trained with, `held_out_*` of those held out (None where there are none), `guard_*` of the bundle's own, where
-    `guard_before` is the shipped head's. `loss_*`: mean loss of the corrected and replayed samples trained with, of the
-    shipped head and of the new one (None where that is no finite number).
+    `guard_before` is the shipped head's. `loss_*`: mean loss of what was trained with,
+    corrected and replayed samples half and half, of the shipped head and of the new one (None where that is no finite number).
     """
 
     kept: bool
