@@ -1,7 +1,7 @@
 import {createHash} from 'node:crypto';
 import {readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
-import {defineConfig, type Plugin} from 'vite';
+import {defaultClientConditions, defineConfig, type Plugin} from 'vite';
 
 // Threads in WebAssembly need a page that is isolated from other origins; any host that sends these two headers will do.
 const isolation = {'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp'};
@@ -26,11 +26,25 @@ function threadedWasm(): Plugin {
   };
 }
 
-/** Files that are not fetched before somebody needs them: other backends, and browsers without SIMD. */
-const LAZY = /assets\/(webgl|cpu|sha2|tfjs-backend-wasm)-[\w-]{8}\.(js|wasm)$/;
+/** Files that are not fetched before somebody needs them: other backends, browsers without SIMD, and what teaches. */
+const LAZY = /^ort\/|assets\/(webgl|cpu|sha2|tfjs-backend-wasm|learner)-[\w-]{8}\.(js|wasm)$/;
 /** What looks after models from an update channel. */
 const CHANNEL = /assets\/(page|update-worker)-[\w-]{8}\.js$/;
 const LIST = '__EDGESHIP_APP_FILES__';
+
+/** ONNX Runtime Web's WebAssembly and its loader, as its package holds them: it fetches them by name. */
+function onnxRuntime(): Plugin {
+  return {
+    name: 'onnx-runtime-files',
+    apply: 'build',
+    generateBundle() {
+      for (const ending of ['mjs', 'wasm']) {
+        const name = `ort-wasm-simd-threaded.${ending}`;
+        this.emitFile({type: 'asset', fileName: `ort/${name}`, source: readFileSync(path.join('node_modules/onnxruntime-web/dist', name))});
+      }
+    },
+  };
+}
 
 /** Writes into the service worker which files the page consists of, with their digests. */
 function offlineList(): Plugin {
@@ -56,7 +70,9 @@ export default defineConfig({
   server: {headers: isolation},
   preview: {headers: isolation},
   worker: {format: 'es', plugins: () => [threadedWasm()]},
-  plugins: [threadedWasm(), offlineList()],
+  // ONNX Runtime Web's JavaScript without its loader inside: that one is a file of its own.
+  resolve: {conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions]},
+  plugins: [threadedWasm(), onnxRuntime(), offlineList()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

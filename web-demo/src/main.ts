@@ -10,6 +10,7 @@ import {type Picture, type PictureInput, toPicture, toTensor} from './preprocess
 import {type Backend, BACKENDS} from './protocol';
 import {type Goldens, toFile, withLatency} from './selftest';
 import {order, prepare, type Prepared, Session} from './session';
+import type {Teaching} from './learning/panel';
 import type {openChannel} from './update/page';
 import {embeddedReports} from './telemetry/place';
 import type {Reporting} from './telemetry/panel';
@@ -39,6 +40,7 @@ let session: Session | undefined;
 let shown: Sample | undefined;
 let touched = false;
 let reporting: Reporting | undefined;
+let teaching: Teaching | undefined;
 
 /** Screen readers read this aloud, so the same text is not set twice: the camera would never let them rest. */
 function say(text: string): void {
@@ -113,11 +115,13 @@ async function test(running: Session): Promise<boolean> {
 
 async function predict(sample: Sample): Promise<void> {
   shown = sample;
+  teaching?.choose(sample);
   const running = session;
   if (!running) return;
   try {
-    const {outputs, ms} = await running.predict(sample.inputs);
-    reporting?.count(running, sample.inputs, outputs, ms);
+    const {outputs: shipped, ms} = await running.predict(sample.inputs);
+    reporting?.count(running, sample.inputs, shipped, ms);
+    const outputs = (await teaching?.replace(sample, shipped)) ?? shipped;
     const prediction = {outputs, ms, label: sample.label, ...(sample.server ? {server: sample.server} : {})};
     showPrediction(element('prediction', HTMLElement), bundle.manifest, prediction);
     showSeen(sample);
@@ -242,6 +246,14 @@ async function offerReports(): Promise<void> {
   if (place) reporting = await import('./telemetry/panel').then(({Reporting: Panel}) => Panel.offer(place, bundle, () => fromChannel?.arms() ?? {})).catch(() => undefined);
 }
 
+/** The panel comes last; what it takes to learn is loaded when somebody starts it. */
+async function offerTeaching(): Promise<void> {
+  if (!bundle.has('learning/learning.json')) return;
+  const again = () => shown && void predict(shown);
+  teaching = await import('./learning/panel').then(({Teaching: Panel}) => Panel.offer(bundle, again)).catch(() => undefined);
+  if (teaching) again();
+}
+
 async function start(): Promise<void> {
   const wanted = order('wasm');
   const engine = Engine.prepared(wanted[0]!);
@@ -263,6 +275,7 @@ async function start(): Promise<void> {
   const passed = await used;
   await fromChannel?.tested(passed);
   await offerReports();
+  await offerTeaching();
 }
 
 for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => (touched = true), {once: true});
