@@ -56,13 +56,16 @@ class SimulatedField:
         """The window of a week, as reports name it."""
         return find_window(self.monday_of(week).date())
 
-    def live(self, week: int, change: Change | None = None) -> Tally[str]:
-        """On that week's Wednesday each user meets samples, changed by `change`; what all clients counted, of raw answers."""
+    def live(self, week: int, change: Change | None = None, share: float = 1.0) -> Tally[str]:
+        """On that week's Wednesday each user meets samples; what all clients counted, of the raw answers.
+
+        `change`: of the inputs of a `share` of the users, always the same ones.
+        """
         self.calendar.turn(self.monday_of(week) + timedelta(days=2, hours=12))
         total: Tally[str] = Tally()
-        for client, user in zip(self.clients, self.users, strict=True):
+        for place, (client, user) in enumerate(zip(self.clients, self.users, strict=True)):
             inputs, truth = meet_samples(user, self.data.inputs, self.data.labels, client.chance)
-            if change is not None:
+            if change is not None and place < share * len(self.users):
                 inputs = dict(change(inputs, client.chance))
             client.used.clear()
             client.use(inputs, truth, self.feedback)
