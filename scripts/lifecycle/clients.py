@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edgeship.client import Counter, SampleStore
 from edgeship.client.selftest.engines import Engine, open_engine
 from edgeship.client.selftest.runtimes import find_runtime
+from scripts.lifecycle.labels import Truths, digest_tensors
 
 Array = NDArray[Any]
 TIERS = ("low", "mid", "mid", "high")
@@ -63,7 +64,8 @@ class BundledModel:
 class SimulatedClient:
     """An installation of an app. `folder`: what it keeps. `seed`: of what its user does.
 
-    `used`: by window, what was counted, from the raw answers: `inferences`, outcomes, `right` where the truth was given.
+    `used`: what was counted, from the raw answers: `inferences`, outcomes, `right` where the truth was given. `truths`: the right
+    classes of samples that were kept for an audit, by `digest_tensors`.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class SimulatedClient:
         self.chance = np.random.default_rng((seed, 19))
         self.used: Tally[str] = Tally()
         self.samples: SampleStore | None = None
+        self.truths: Truths = {}
         self._version: int | None = None
         self._open()
 
@@ -114,8 +117,8 @@ class SimulatedClient:
             answer = {name: values[place] for name, values in answers.items()}
             found = self.counter.count(answer, sample, milliseconds=milliseconds)
             predicted[place] = -1 if found is None else found
-            if self.samples:
-                self.samples.offer(answer, sample)
+            if self.samples and self.samples.offer(answer, sample) and truth is not None:
+                self.truths[digest_tensors(sample)] = int(truth[place])
         self.used["inferences"] += number
         if truth is not None:
             self._tell_outcomes(predicted, truth, feedback)

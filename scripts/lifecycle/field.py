@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeship.client.reports.sending import SendResult
+from edgeship.client.samples.sending import SampleSendResult
 from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.reports.windows import find_window
 from scripts.lifecycle.calendar import Calendar
@@ -76,6 +77,10 @@ class SimulatedField:
         """On the Tuesday after that week all clients send to the collector at `url`."""
         self.calendar.turn(self.monday_of(week + 1) + timedelta(days=1, hours=9))
         return [client.counter.send(f"{url}/reports") for client in self.clients]
+
+    def send_samples(self, url: str) -> list[SampleSendResult]:
+        """Those whose users agreed ask the collector at `url` for how many samples it wants, and send them."""
+        return [client.samples.send(f"{url}/samples") for client in self.clients if client.samples]
 
     def close(self, week: int) -> None:
         """Turn the calendar to the moment after that week's window is closed."""

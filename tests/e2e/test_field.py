@@ -5,6 +5,7 @@ Only the users and the calendar are made up.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from edgeship.client import Client
 from scripts.lifecycle.calendar import Calendar
 from scripts.lifecycle.clients import BundledModel, SimulatedClient
 from scripts.lifecycle.field import SimulatedField, read_evaluation
+from scripts.lifecycle.labels import fill_in_labels
 from scripts.lifecycle.site import serve_folder
 from scripts.lifecycle.users import add_noise, darken_and_tilt, draw_users
 from tests.e2e.conftest import SEED, Command, shared
@@ -106,10 +108,15 @@ def test_thirty_clients_report_and_noise_in_week_six_is_an_alarm(shipped_once, t
     with Calendar(MONDAY) as calendar:
         field = SimulatedField(calendar, install(tmp_path, bundle, 30), users, data, monday=MONDAY, feedback=0.3)
         counted: dict[int, Counter[str]] = {}
-        with calendar.collect("--store", store, "--bundle", bundle, "--rate", 1000) as url:
+        with calendar.collect("--store", store, "--bundle", bundle, "--rate", 1000, "--samples", 4) as url:
             for week in range(1, 7):
+                if week == 5:
+                    stores = [client.agree() for client in field.clients]
                 counted[week] = field.live(week, partial(add_noise, deviation=1.5) if week == 6 else None)
                 assert {result.sent for result in field.send(week, url)} == {1}
+                if week == 5:
+                    sent = [result.sent for result in field.send_samples(url)]
+                    assert sum(sent) > 3 * len(stores) and max(sent) == 4
         quiet = judge(field, store, 5)
         check_result(*quiet, field, 5, counted[5])
         assert quiet[0]["verdict"] != "ALARM"
@@ -117,6 +124,22 @@ def test_thirty_clients_report_and_noise_in_week_six_is_an_alarm(shipped_once, t
         check_result(*noisy, field, 6, counted[6])
         assert noisy[0]["verdict"] == "ALARM"
         check_field_page(field, store, bundle, counted)
+        check_audit(field, store, bundle)
+
+
+def check_audit(field: SimulatedField, store: Path, bundle: Path) -> None:
+    """`monitor audit`: what users agreed to send, labelled by the truth, tells the accuracy of those samples."""
+    table, out = store / "audit.csv", store / "audit.json"
+    chosen = ("--bundle", bundle, "--artifact", ARTIFACT, "--window", field.window_of(5))
+    field.calendar.run("monitor", "audit", "draw", store, *chosen, "--count", 25, "--seed", 1, "--out", table)
+    truths = {digest: truth for client in field.clients for digest, truth in client.truths.items()}
+    assert fill_in_labels(table, store / "samples", truths) == 25
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {row["picked"] for row in rows} == {"random"} and len({row["user"] for row in rows}) == 25
+    field.calendar.run("monitor", "audit", "judge", table, "--bundle", bundle, "--json", out, check=(0, 1))
+    accuracy = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert json.loads(out.read_text())["accuracy"] == pytest.approx(accuracy)
+    assert accuracy > 0.6
 
 
 @pytest.fixture(scope="session")
