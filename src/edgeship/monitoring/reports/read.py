@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from operator import lt
 
 import msgspec
 
@@ -119,13 +120,12 @@ def _pair_sum(pairs: Sequence[int], *where: str) -> int:
     """The sum of the counts in pairs. Raises InputError unless they are whole, ascending, and each with a count."""
     cells, counts = pairs[::2], pairs[1::2]
     total = sum(counts)
-    # No number is negative, so that none is above a sum; as many differ as there are, and sorting changes nothing: ascending.
+    # No number is negative, so that none is above a sum: the largest need only be looked for where the sum is large.
     if (
         len(cells) != len(counts)
         or 0 in counts
         or (total > MOST_COUNT and max(counts) > MOST_COUNT)
-        or len({*cells}) != len(cells)
-        or sorted(cells) != [*cells]
+        or not all(map(lt, cells, cells[1:]))
     ):
         place = printable(".".join(where))
         raise InputError(f"the report's {place} must be pairs of a cell and its count, in ascending order")
