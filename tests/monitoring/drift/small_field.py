@@ -117,15 +117,17 @@ def _make_report(
     return read_report(json.dumps(content).encode())
 
 
-def fill_inbox(field: SmallField, folder: Path, weeks: Mapping[int, list[Report]], days_late: int = 0) -> Path:
+def fill_inbox(
+    field: SmallField, store: Path | str, weeks: Mapping[int, list[Report]], days_late: int = 0
+) -> Path | str:
     """An inbox with reports that arrived on the Monday after their week, or so many days later."""
     import msgspec
 
     known = {hashlib.sha256(field.body).hexdigest(): KnownBundle(field.profile, frozenset())}
-    with Inbox(parse_store(str(folder)), create=True) as inbox:
+    with Inbox(parse_store(str(store)), create=True) as inbox:
         inbox.add_profiles([BundleProfile(field.body)])
         for week, reports in weeks.items():
             day = MONDAY + timedelta(weeks=week + 1, days=days_late)
             received = (day.toordinal() - date(1970, 1, 1).toordinal()) * 86_400
             inbox.add([check_report(msgspec.json.encode(report), known, received) for report in reports])
-    return folder
+    return store

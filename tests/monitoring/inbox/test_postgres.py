@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edgeship import api
+from edgeship.cli.monitoring.monitor import monitor
 from edgeship.errors import InputError, MissingDependencyError
 from edgeship.monitoring.inbox.database import StoreError
 from edgeship.monitoring.inbox.inbox import Inbox
 from edgeship.monitoring.inbox.place import parse_store
+from tests.monitoring.drift.small_field import fill_inbox, make_field, make_reports, window_of
 from tests.monitoring.inbox.samples import mix_traffic, report_of, to_line
 from tests.monitoring.inbox.stores import ask_store
 from tests.monitoring.inbox.test_collect import Sender, collecting
@@ -220,3 +224,18 @@ def test_isolation_and_durability_do_not_hang_on_the_databases_defaults(
         with first._database.transaction():
             assert first._database.run("select current_setting('synchronous_commit')") == [("on",)]
             assert first._database.run("select current_setting('transaction_isolation')") == [("read committed",)]
+
+
+@pytest.mark.more
+def test_drift_and_report_say_the_same_of_both_stores(address: str, tmp_path: Path) -> None:
+    field = make_field()
+    weeks = {week: make_reports(field, week, 60, noise=6 if week == 5 else 0, outcomes=0.3) for week in range(6)}
+    found: list[list[object]] = []
+    for store in (str(tmp_path / "inbox"), address):
+        fill_inbox(field, store, weeks)
+        fill_inbox(field, store, {4: make_reports(field, 4, 7, seed=1)}, days_late=10)
+        options = (["drift", "--window", window_of(5)], ["report"])
+        done = [CliRunner().invoke(monitor, [*words, "--store", store, "--json", "-"]) for words in options]
+        found.append([(item.exit_code, json.loads(item.stdout)) for item in done])
+    assert found[0] == found[1]
+    assert found[0][0][1]["verdict"] == "ALARM"  # type: ignore[index]
