@@ -11,6 +11,7 @@ from edgeship.monitoring.drift.judge import judge_week
 from edgeship.monitoring.drift.layout import make_layout
 from edgeship.monitoring.drift.moves import find_moves
 from scripts.bench.monitoring.drift import PLAIN, watch_quiet
+from scripts.bench.monitoring.reference_drift import judge_by_reference
 from scripts.bench.monitoring.simulated_drift import Field, World
 from tests.monitoring.drift.small_field import make_reports
 
@@ -19,6 +20,8 @@ def test_no_drift_is_seldom_a_notice_and_never_an_alarm(answers):
     found = watch_quiet(answers, 50, 1, 150)
     assert found.notices <= 5  # 1.5 are expected, more than 5 in 0.4 % of seeds
     assert found.alarms == 0
+    assert found.reference[0] <= 6  # of the same weeks: 1.5 are expected, more than 6 in 0.1 %
+    assert found.reference[1] == 0
 
 
 def test_inferences_are_no_sample(answers):
@@ -38,8 +41,19 @@ def test_noise_is_found_in_the_first_week(answers):
     for seed in range(5):
         field = Field(answers, 100, seed)
         before = merge_installs(field.week(PLAIN) for _ in range(4))
-        found = judge_week(before, field.week(World({"noise": 1.0})), answers.layout)
+        now = field.week(World({"noise": 1.0}))
+        found = judge_week(before, now, answers.layout)
         assert found.verdict == "ALARM", found.reasons
+        assert judge_by_reference(before, now, answers.layout, seed) == (True, True)
+
+
+def test_a_share_of_a_class_is_the_mean_of_users_shares(answers):
+    """Of tastes that are tilted, and by users who stay when the shares change."""
+    shares = (0.25, *(0.75 / 9,) * 9)
+    field = Field(answers, 3000, 4, stay=0.9)
+    field.week(PLAIN)
+    counts = field.week(World({"clean": 1.0}, shares)).counts.sum(axis=0)[:10]
+    assert counts[0] / counts.sum() == pytest.approx(0.25, abs=0.02)
 
 
 def test_the_simulation_counts_as_clients_do(field, answers):
