@@ -10,10 +10,11 @@ users are made up. Exit code 1 where a bar is missed:
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,6 +37,7 @@ from scripts.bench.monitoring.early_drift import (
 from scripts.bench.monitoring.reference_drift import judge_by_reference
 from scripts.bench.monitoring.simulated_drift import EXPOSURES, Answers, Field, World, make_answers
 
+Task = tuple[Any, ...]  # a function and what it takes beside the answers
 PAGE = RESULTS / "monitoring" / "drift.md"
 WEEKS, WEEKS_OF_A_FIELD = 1000, 10
 MOST_NOTICES, MOST_ALARMS = 15, 1  # of 1,000 weeks without drift
@@ -279,6 +281,27 @@ def render(missed: list[str], seconds: float, rows: tuple[list[str], list[str], 
     )  # fmt: skip
 
 
+def name_task(task: Task) -> str:
+    """What a task's row is kept under."""
+    return " ".join(str(part) for part in (task[0].__name__, *task[1:]))
+
+
+def run_all(tasks: Sequence[Task], answers: Answers, jobs: int | None, file: Path | None) -> dict[str, tuple[str, str]]:
+    """The row of each task, and what of the bars it missed; rows that are in `file` are taken from there, new ones are added."""
+    rows: dict[str, tuple[str, str]] = {}
+    if file is not None and file.is_file():
+        rows = {name: (row, lost) for name, (row, lost) in json.loads(file.read_text(encoding="utf-8")).items()}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        running = {
+            pool.submit(task[0], answers, *task[1:]): name_task(task) for task in tasks if name_task(task) not in rows
+        }
+        for job in as_completed(running):
+            rows[running[job]] = job.result()
+            if file is not None:
+                file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    return rows
+
+
 def main() -> None:
     """Run all, write the page, and say whether the bars are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -287,16 +310,18 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=WEEKS, help="without drift")
     parser.add_argument("--fields", type=int, default=FIELDS, help="with drift, of each kind")
     parser.add_argument("--scores", type=Path, help="where the artifact's scores are kept, for another run")
+    parser.add_argument("--rows", type=Path, help="where finished rows are kept, for a run that was interrupted")
     parser.add_argument("--jobs", type=int, help="processes at once (default: one for each core)")
     options = parser.parse_args()
     begin = time.perf_counter()
     answers = make_answers(options.bundle, options.evaluation, options.scores)
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        few = [pool.submit(run_quiet, answers, seed, options.weeks) for seed in QUIET]
-        many = [pool.submit(run_drift, answers, what, place, options.fields) for what in CASES for place in (0, 1)]
-        between = [pool.submit(run_early_quiet, answers)]
-        between += [pool.submit(run_early, answers, what, options.fields) for what in EARLY]
-        parts = [[job.result() for job in jobs] for jobs in (few, many, between)]
+    tasks: list[list[Task]] = [
+        [(run_quiet, seed, options.weeks) for seed in QUIET],
+        [(run_drift, what, place, options.fields) for what in CASES for place in (0, 1)],
+        [(run_early_quiet,), *((run_early, what, options.fields) for what in EARLY)],
+    ]
+    rows = run_all([task for part in tasks for task in part], answers, options.jobs, options.rows)
+    parts = [[rows[name_task(task)] for task in part] for part in tasks]
     missed = [text for part in parts for _, text in part if text]
     quiet, drift, early = ([row for row, _ in part] for part in parts)
     page = render(missed, time.perf_counter() - begin, (quiet, drift, early), options.fields)

@@ -107,9 +107,9 @@ def _p_values(rows: Array, observed: Array, starts: Array, draws: int, rng: np.r
     step = max(1, BLOCK // count)
     for begin in range(0, draws, step):
         number = min(step, draws - begin)
-        order = rng.random((number, count), dtype=np.float32).argpartition(size - 1, axis=1)[:, :size]
-        labels = np.zeros((number, count), dtype=np.float32)
-        np.put_along_axis(labels, order, 1.0, axis=1)
+        # The `size` least of random numbers; that the next one equals the last of them happens once in a million draws.
+        drawn = rng.integers(0, 2**32, (number, count), dtype=np.uint32)
+        labels = (drawn <= np.partition(drawn, size - 1, axis=1)[:, size - 1 : size]).astype(np.float32)
         found.append(_chi_squares(labels @ rows, total, starts))
     values = np.cbrt(np.concatenate(found))
     spread = values.std(axis=0)
