@@ -7,6 +7,7 @@ import csv
 import gzip
 import hashlib
 import http.client
+import os
 import random
 import threading
 import time
@@ -180,6 +181,29 @@ def test_a_row_that_was_broken_off_is_taken_again(bundle: Path, tmp_path: Path, 
     assert len({row["sample"] for row in rows_of(tmp_path / "inbox")}) == len(rows_of(tmp_path / "inbox")) == 3
 
 
+def test_a_disk_that_is_full_breaks_no_row(
+    bundle: Path, tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+
+    def write_half(file: int, content: bytes) -> int:
+        return write(file, content[: len(content) // 2] if b",2026-W48," in content else content)
+
+    bodies = [sample(bundle, user=f"{number:032}") for number in range(2)]
+    with taking(tmp_path / "inbox", bundle) as url:
+        assert post(url, bodies[0])[0] == 201
+        table = tmp_path / "inbox" / "samples" / "samples.csv"
+        before = table.read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", write_half)
+            status, answer = post(url, bodies[1])
+        assert (status, answer["reason"]) == (503, "store")
+        assert str(tmp_path) not in answer["error"]
+        assert table.read_bytes() == before
+        assert post(url, bodies[1])[0] == 201
+    assert len(rows_of(tmp_path / "inbox")) == 2
+
+
 def test_many_at_once_are_there_once_each(bundle: Path, tmp_path: Path, clock: Any) -> None:
     bodies = [sample(bundle, user=f"{number:032}") for number in range(40)]
 
@@ -215,6 +239,7 @@ def test_many_at_once_are_there_once_each(bundle: Path, tmp_path: Path, clock: A
         ({"inputs": [{"name": "image", "dtype": "object", "shape": [8, 8, 1]}]}, "tensors", "must be float32"),
         ({"inputs": [{"name": "image", "dtype": "float64", "shape": [8, 8, 1]}]}, "tensors", "must be float32"),
         ({"inputs": [{"name": "image", "dtype": "float32", "shape": [64]}]}, "tensors", "of the shape 8x8x1"),
+        ({"inputs": [{"name": "image", "dtype": "float32", "shape": [0, 8, 1]}]}, "invalid", "shape"),
         ({"inputs": [{"name": "image", "dtype": "float32", "shape": [2, 8, 8, 1]}]}, "tensors", "of the shape"),
         ({"inputs": [{"name": "image", "dtype": "float32", "shape": [2**31 - 1] * 3}]}, "tensors", "of the shape"),
         ({"image": np.zeros(63, np.float32)}, "tensors", "252 bytes of numbers, by its shapes they are 256"),

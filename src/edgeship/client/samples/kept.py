@@ -48,8 +48,8 @@ class KeptSample:
     chosen: bool = False
 
 
-class SampleFolder:
-    """At most `most` samples and `most_bytes` of a part and week. Raises ClientError where it cannot be a folder of samples."""
+class DeviceSamples:
+    """A folder of at most `most` samples and `most_bytes` of a part and week. Raises ClientError where it cannot be one."""
 
     def __init__(self, folder: Path, most: int, most_bytes: int) -> None:
         self._folder, self._most, self._most_bytes = folder, most, most_bytes

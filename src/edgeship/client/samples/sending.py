@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, build_opener
 
 from edgeship.client.reports.sending import check_address, is_for_later, post_body
-from edgeship.client.samples.kept import SampleFolder
+from edgeship.client.samples.kept import DeviceSamples
 
 MOST_WANTED, MOST_ANSWER_BYTES = 1000, 1 << 20
 
@@ -32,7 +32,7 @@ class SampleSendResult:
     error: str = ""
 
 
-def send_samples(folder: SampleFolder, url: str, profile: str, week: int, seconds: float) -> SampleSendResult:
+def send_samples(folder: DeviceSamples, url: str, profile: str, week: int, seconds: float) -> SampleSendResult:
     """Ask `url`/wanted, and POST what is chosen of weeks before `week`. Raises ClientError for an address that can be none."""
     check_address(url, "samples")
     wanted, error = ask_wanted(f"{url.rstrip('/')}/wanted?profile={profile}", profile, seconds)

@@ -17,7 +17,7 @@ from edgeship.client.reports.counter import read_profile
 from edgeship.client.reports.tensors import ClassCounter
 from edgeship.client.reports.windows import FIRST_MONDAY, WEEK, name_install, name_window, week_of
 from edgeship.client.samples.encode import encode_sample, encode_tensors
-from edgeship.client.samples.kept import MARGIN, PARTS, RANDOM, WEEKS, KeptSample, OfferedSample, SampleFolder
+from edgeship.client.samples.kept import MARGIN, PARTS, RANDOM, WEEKS, DeviceSamples, KeptSample, OfferedSample
 
 if TYPE_CHECKING:
     from edgeship.client.samples.sending import SampleSendResult
@@ -60,7 +60,7 @@ class SampleStore:
         self._classes = ClassCounter(form)
         self._identity = {"profile": digest, "bundle": bundle, "artifact": artifact, "content": known[artifact]}
         self._most, self._most_bytes = most // len(PARTS), most_bytes // (len(PARTS) * WEEKS)
-        self._folder = SampleFolder(Path(state), self._most, self._most_bytes)
+        self._folder = DeviceSamples(Path(state), self._most, self._most_bytes)
         self._secret = self._folder.read_secret()
         self._clear({})
 
