@@ -1,6 +1,6 @@
 """Devices that are simulated but for what they run: the real client, the real artifact, the real counter, the real network.
 
-client = SimulatedClient(folder, BundledModel(bundle, "tflite/int8"), seed=7)
+[client] = install_bundle(folder, bundle, 1)  # or install_from_channel
 answers = client.use({"image": images}, truth, feedback=0.2)  # one count each
 client.counter.send("http://127.0.0.1:8090/reports")
 """
@@ -10,19 +10,21 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeship.client import Counter, SampleStore
+from edgeship.client import Client, Counter, SampleStore, UpdateResult
 from edgeship.client.selftest.engines import Engine, open_engine
 from edgeship.client.selftest.runtimes import find_runtime
 from scripts.lifecycle.labels import Truths, digest_tensors
 
 Array = NDArray[Any]
+AT_ONCE = 2  # updates, each with a self-test in a process of its own: a third of a second of one core
 TIERS = ("low", "mid", "mid", "high")
 
 
@@ -77,11 +79,10 @@ class SimulatedClient:
         self.used: Tally[str] = Tally()
         self.samples: SampleStore | None = None
         self.truths: Truths = {}
-        self._version: int | None = None
-        self._open()
+        self._runs = self._open()
 
-    def _open(self) -> None:
-        """What depends on the version that runs."""
+    def _open(self) -> tuple[int | None, dict[str, str]]:
+        """Make what depends on the version that runs and on the device's arms; which they are."""
         if self.installed.profile is None:
             raise ValueError(f"version {self.installed.version} has no profile to count by")
         contract, form = self.installed.contract, self._artifact.partition("/")[0]
@@ -92,17 +93,22 @@ class SimulatedClient:
             self.installed.profile, artifact=self._artifact, state=self.folder / "counts",
             runtime=runtime.name if runtime else form, arms=self.installed.arms, tier=self._tier,
         )  # fmt: skip
-        self._shapes = {item["name"]: item["shape"] for item in contract["outputs"]}
-        self._version = self.installed.version
+        return self.installed.version, self.installed.arms
+
+    def update(self) -> UpdateResult:
+        """Ask the channel for another version, as the app does now and then. Raises TypeError where there is no channel."""
+        if not isinstance(self.installed, Client):
+            raise TypeError("this client's model came with its app")
+        return self.installed.update()
 
     def use(self, inputs: Mapping[str, Array], truth: Array | None = None, feedback: float = 0.0) -> Array:
         """Run the artifact on samples (n, ...) by input, count each, and return the predicted classes (n,).
 
         `truth` (n,): the right classes, of which the user tells in a share of `feedback`: `accepted` or `corrected`.
         """
-        if self.installed.version != self._version:
+        if (self.installed.version, self.installed.arms) != self._runs:
             self.counter.save()
-            self._open()
+            self._runs = self._open()
             if self.samples:
                 self.samples.save()
                 self.agree()
@@ -139,3 +145,36 @@ class SimulatedClient:
             event = "accepted" if right[place] else "corrected"
             self.counter.outcome(event, int(predicted[place]))
             self.used[event] += 1
+
+
+def install_bundle(folder: Path, bundle: Path, count: int, *, artifact: str = "tflite/int8") -> list[SimulatedClient]:
+    """So many installations of an app that a bundle's artifact came with; what they keep lies below `folder`."""
+    model = BundledModel(bundle, artifact)
+    return [SimulatedClient(folder / f"client-{place}", model, artifact=artifact, seed=place) for place in range(count)]
+
+
+def install_from_channel(
+    folder: Path, url: str, root: Path, count: int, *, name: str, artifact: str = "tflite/int8"
+) -> list[SimulatedClient]:
+    """So many devices that fetched their model from a channel, verified it and ran its self-test.
+
+    Raises RuntimeError where one has no model after that.
+    """
+    places = [folder / f"client-{place}" for place in range(count)]
+    devices = [
+        Client(url, name=name, artifact=artifact, state=place / "model", root=root, device_id=f"device-{number}")
+        for number, place in enumerate(places)
+    ]
+    for result in update_all(devices):
+        if result.status != "updated":
+            raise RuntimeError(f"a device has no model: {result.status}, {result.error}")
+    return [
+        SimulatedClient(place, device, artifact=artifact, seed=number)
+        for number, (place, device) in enumerate(zip(places, devices, strict=True))
+    ]
+
+
+def update_all(devices: Sequence[Client | SimulatedClient]) -> list[UpdateResult]:
+    """All of them ask their channel."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda device: device.update(), devices))

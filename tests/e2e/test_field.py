@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,9 +17,8 @@ import filelock
 import numpy as np
 import pytest
 
-from edgeship.client import Client
 from scripts.lifecycle.calendar import Calendar
-from scripts.lifecycle.clients import BundledModel, SimulatedClient
+from scripts.lifecycle.clients import install_bundle, install_from_channel, update_all
 from scripts.lifecycle.field import SimulatedField, read_evaluation
 from scripts.lifecycle.labels import fill_in_labels
 from scripts.lifecycle.site import serve_folder
@@ -30,32 +28,6 @@ from tests.e2e.conftest import SEED, Command, shared
 MONDAY = datetime(2026, 9, 7, tzinfo=UTC)
 ARTIFACT = "tflite/int8"
 Json = dict[str, Any]
-
-
-def install(folder: Path, bundle: Path, number: int) -> list[SimulatedClient]:
-    model = BundledModel(bundle, ARTIFACT)
-    return [
-        SimulatedClient(folder / f"client-{place}", model, artifact=ARTIFACT, seed=place) for place in range(number)
-    ]
-
-
-def follow(folder: Path, channel: str, root: Path, number: int) -> list[SimulatedClient]:
-    """Devices that fetch their model from a channel, verify it, and run its self-test."""
-    devices = [
-        Client(
-            channel, name="garments/stable", artifact=ARTIFACT, state=folder / f"client-{place}" / "model", root=root,
-            device_id=f"device-{place}",
-        )
-        for place in range(number)
-    ]  # fmt: skip
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda device: device.update(), devices))
-    assert {(result.status, result.running) for result in results} == {("updated", 1)}, results[0]
-    assert min(result.goldens for result in results) > 0
-    return [
-        SimulatedClient(folder / f"client-{place}", device, artifact=ARTIFACT, seed=place)
-        for place, device in enumerate(devices)
-    ]
 
 
 def judge(field: SimulatedField, store: Path, week: int) -> tuple[Json, str]:
@@ -106,7 +78,7 @@ def test_thirty_clients_report_and_noise_in_week_six_is_an_alarm(shipped_once, t
     data = read_evaluation(shipped_once / "evaluation.npz")
     users = draw_users(30, int(data.labels.max()) + 1, habit=40, seed=1)
     with Calendar(MONDAY) as calendar:
-        field = SimulatedField(calendar, install(tmp_path, bundle, 30), users, data, monday=MONDAY, feedback=0.3)
+        field = SimulatedField(calendar, install_bundle(tmp_path, bundle, 30), users, data, monday=MONDAY, feedback=0.3)
         counted: dict[int, Counter[str]] = {}
         with calendar.collect("--store", store, "--bundle", bundle, "--rate", 1000, "--samples", 4) as url:
             for week in range(1, 7):
@@ -172,7 +144,9 @@ def test_200_clients_of_a_channel_in_eight_weeks_and_the_world_turns_in_week_fiv
             "deploy", "publish", bundle, "--channel", channel, "--name", "garments/stable", "--key", keys, "--force"
         )
         with serve_folder(channel) as site:
-            clients = follow(tmp_path, site, channel / "metadata" / "1.root.json", 200)
+            root = channel / "metadata" / "1.root.json"
+            clients = install_from_channel(tmp_path, site, root, 200, name="garments/stable")
+            assert {result.status for result in update_all(clients)} == {"current"}
         field = SimulatedField(calendar, clients, users, data, monday=MONDAY)
         with calendar.collect("--store", store, "--channel", channel, "--rate", 1000) as url:
             for week in range(1, 10):  # the last one only passes
