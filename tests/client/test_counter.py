@@ -21,6 +21,7 @@ import pytest
 from edgeship.client import ClientError, Counter
 from edgeship.client.reports import outbox as outboxes
 from edgeship.client.reports.outbox import MOST_WAITING
+from edgeship.client.reports.tensors import DescriptorBatch, DescriptorCounter
 from edgeship.client.reports.windows import name_install, name_window, week_of
 from edgeship.monitoring.profile.profile import parse_profile
 from edgeship.monitoring.reports.bins import check_bins
@@ -108,6 +109,30 @@ def test_counts_equal_a_recount_from_the_raw_samples(case: Any, tmp_path: Path) 
     [sent] = counter.preview()
     assert {name: sent[name] for name in case["counts"]} == case["counts"]
     check_bins(read_report(json.dumps(sent).encode()), profile)
+
+
+def test_several_tensors_at_once_are_described_as_one_by_one() -> None:
+    """Also one that is shorter than its stride, and NaN and integers; then others of other sizes."""
+    random = np.random.default_rng(3)
+    forms = [(600, 7, 3), (30, 1, 1), (4, 1, 5), (1, 1, 1), (2500, 11, 1)]
+    counters = [
+        DescriptorCounter(
+            str(size),
+            {"descriptors": [], "columns": False, "every": every, "stride": stride, "low": -0.5, "high": 0.5},
+        )
+        for size, every, stride in forms
+    ]
+    batch = DescriptorBatch(counters)
+    for scale, extra in ((1, 0), (1000, 0), (1, 3)):
+        tensors = [(random.normal(size=size + extra) * scale).astype(np.float32) for size, _, _ in forms]
+        tensors[1] = tensors[1].astype(np.int8)
+        if scale > 1:
+            tensors[4][11] = np.nan
+        found = batch.describe(tensors)
+        one_by_one = [counter.describe(tensor) for counter, tensor in zip(counters, tensors, strict=True)]
+        np.testing.assert_allclose(found, one_by_one, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ClientError, match="'4' is empty"):
+        batch.describe([*tensors[:2], np.zeros(0), *tensors[3:]])
 
 
 def test_a_report_says_what_was_counted_and_nothing_else(tmp_path: Path) -> None:

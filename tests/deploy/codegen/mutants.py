@@ -147,9 +147,7 @@ MUTANTS: Mapping[str, Mapping[str, tuple[Change, ...]]] = {
             Change("edgeship_client/core.py", "(values.astype(np.int32) - edge.zero_point)", "values.astype(np.int32)"),
         ),
         "NaN counted as low": (
-            Change(
-                "edgeship_client/counting/tensors.py", "len(edges) + 1 if math.isnan(value)", "0 if math.isnan(value)"
-            ),
+            Change("edgeship_client/counting/tensors.py", "-1 if isnan(value)", "0 if isnan(value)"),
         ),
     },
     "typescript": {

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeship.client.outcome import ClientError
 from edgeship.client.reports.counts import Json, to_pairs
-from edgeship.client.reports.tensors import ClassCounter, DescriptorCounter
+from edgeship.client.reports.tensors import ClassCounter, DescriptorBatch, DescriptorCounter
 
 MOST_CODES, OTHER = 15, "other"
 NOT_FINITE = "not_finite"
@@ -27,6 +27,8 @@ class InferenceCounter:
             DescriptorCounter(item["name"], item["values"]) for item in profile["outputs"] if item["values"]
         ]
         self._inputs = [DescriptorCounter(item["name"], item) for item in profile["inputs"]]
+        whole = [item for item in (*self._values, *self._inputs) if not item.columns]
+        self._batch = DescriptorBatch(whole) if len(whole) > 1 else None
         self._before: int | None = None
         self._clear()
 
@@ -50,8 +52,7 @@ class InferenceCounter:
         """
         try:
             found = [item.describe(outputs[item.name]) for item in self._classes]
-            described = [item.describe(outputs[item.name]) for item in self._values]
-            seen = [item.describe(inputs[item.name]) for item in self._inputs]
+            described = self._describe(outputs, inputs)
         except KeyError as error:
             raise ClientError(f"no tensor {error} was given, and the profile counts one") from error
         for answer in found:
@@ -65,7 +66,7 @@ class InferenceCounter:
         for descriptors, histograms, values in zip(
             (*self._values, *self._inputs),
             (*self._value_counts, *self._input_counts),
-            (*described, *seen),
+            described,
             strict=True,
         ):
             descriptors.count(histograms, values)
@@ -73,6 +74,15 @@ class InferenceCounter:
             place = bisect_right(self._latency, milliseconds)
             self._latencies[place] = self._latencies.get(place, 0) + 1
         return self._count_switch(found[0][0] if found and found[0] else None)
+
+    def _describe(self, outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[list[float]]:
+        """The descriptors of outputs without classes, then of inputs."""
+        tensors = [(item, outputs[item.name]) for item in self._values]
+        tensors += [(item, inputs[item.name]) for item in self._inputs]
+        if self._batch is None:
+            return [item.describe(tensor) for item, tensor in tensors]
+        whole = iter(self._batch.describe([tensor for item, tensor in tensors if not item.columns]))
+        return [item.describe(tensor) if item.columns else next(whole) for item, tensor in tensors]
 
     def _count_switch(self, predicted: int | None) -> int | None:
         if predicted is not None:

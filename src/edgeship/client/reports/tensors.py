@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 from edgeship.client.outcome import ClientError
@@ -20,9 +21,9 @@ class DescriptorCounter:
     def __init__(self, name: str, form: Json) -> None:
         self.name = name
         self._edges: list[list[float]] = [item["edges"] for item in form["descriptors"]]
-        self._columns: bool = form["columns"]
-        self._every, self._stride = int(form["every"]), int(form["stride"])
-        self._low, self._high = float(form["low"]), float(form["high"])
+        self.columns: bool = form["columns"]
+        self.every, self.stride = int(form["every"]), int(form["stride"])
+        self.low, self.high = float(form["low"]), float(form["high"])
 
     def empty(self) -> Histograms:
         """Counts of nothing."""
@@ -33,20 +34,19 @@ class DescriptorCounter:
         import numpy as np
 
         flat = np.asarray(tensor).ravel()
-        if self._columns:
+        if self.columns:
             if flat.size < len(self._edges):
                 raise ClientError(f"'{self.name}' has {flat.size} numbers, and the profile {len(self._edges)}")
             return [float(value) for value in flat[: len(self._edges)]]
         if not flat.size:
             raise ClientError(f"'{self.name}' is empty")
-        taken = flat[:: self._every].astype(np.float64)
+        taken = flat[:: self.every].astype(np.float64)
         count, first = taken.size, float(taken[0])
-        low, high = np.count_nonzero(taken <= self._low), np.count_nonzero(taken >= self._high)
+        low, high = np.count_nonzero(taken <= self.low), np.count_nonzero(taken >= self.high)
         taken -= first
         mean = float(np.add.reduce(taken)) / count
-        variance = float(taken.dot(taken)) / count - mean * mean
-        deviation = math.sqrt(variance) if variance > 0 else variance if math.isnan(variance) else 0.0
-        later, earlier = flat[self._stride :: self._every], flat[: -self._stride : self._every]
+        deviation = _find_deviation(float(taken.dot(taken)) / count, mean)
+        later, earlier = flat[self.stride :: self.every], flat[: -self.stride : self.every]
         steps = np.subtract(later, earlier, dtype=np.float64)
         step = float(np.add.reduce(np.abs(steps))) / steps.size if steps.size else 0.0
         return [first + mean, deviation, low / count, high / count, step]
@@ -54,7 +54,76 @@ class DescriptorCounter:
     def count(self, counts: Histograms, values: list[float]) -> None:
         """Add what was described of one sample."""
         for histogram, edges, value in zip(counts, self._edges, values, strict=True):
-            histogram[len(edges) + 1 if math.isnan(value) else bisect_right(edges, value)] += 1
+            histogram[-1 if isnan(value) else bisect_right(edges, value)] += 1
+
+
+class DescriptorBatch:
+    """Describes several whole tensors of a sample at once, which takes half the time of one after the other."""
+
+    def __init__(self, counters: Sequence[DescriptorCounter]) -> None:
+        self._counters = counters
+        self._sizes: list[int] = []
+
+    def _plan(self, sizes: list[int]) -> None:
+        """Prepare memory: squares, numbers, those of steps, and what is taken off them, each tensor's behind the one before."""
+        import numpy as np
+
+        for counter, size in zip(self._counters, sizes, strict=True):
+            if not size:
+                raise ClientError(f"'{counter.name}' is empty")
+        numbers = [slice(None, None, one.every) for one in self._counters]
+        later = [slice(one.stride, None, one.every) for one in self._counters]
+        earlier = [slice(None, -one.stride, one.every) for one in self._counters]
+        self._slices = list(enumerate(numbers)) + list(enumerate(later)) + list(enumerate(earlier))
+        self._counts = [len(range(size)[part]) for part, size in zip(numbers, sizes, strict=True)]
+        self._steps = [len(range(size)[part]) for part, size in zip(later, sizes, strict=True)]
+        count, steps = sum(self._counts), sum(self._steps)
+        self._starts = np.cumsum([0, *self._counts])[:-1]
+        step_starts = np.cumsum([0, *self._steps])[:-1][np.array(self._steps) > 0]
+        self._sum_starts = np.concatenate([self._starts, self._starts + count, step_starts + 2 * count])
+        self._flag_starts = np.concatenate([self._starts, self._starts + count])
+        self._owners = np.repeat(np.arange(len(sizes)), self._counts)
+        self._low, self._high = (
+            np.repeat([getattr(one, side) for one in self._counters], self._counts) for side in ("low", "high")
+        )
+        self._flags, memory = np.empty(2 * count, bool), np.empty(2 * (count + steps))
+        self._squares, self._taken, self._read = memory[:count], memory[count : 2 * count], memory[count:]
+        self._later, self._earlier = memory[2 * count :][:steps], memory[2 * count :][steps:]
+        self._summed = memory[: 2 * count + steps]
+        self._sizes = sizes
+
+    def describe(self, tensors: Sequence[Any]) -> list[list[float]]:
+        """What `DescriptorCounter.describe` says of each, in the counters' order."""
+        import numpy as np
+
+        flats = [np.asarray(tensor).ravel() for tensor in tensors]
+        sizes = [flat.size for flat in flats]
+        if sizes != self._sizes:
+            self._plan(sizes)
+        taken, later, many, total = self._taken, self._later, len(sizes), np.add.reduceat
+        np.concatenate([flats[number][part] for number, part in self._slices], out=self._read)
+        np.less_equal(taken, self._low, self._flags[: taken.size])
+        np.greater_equal(taken, self._high, self._flags[taken.size :])
+        flagged = total(self._flags, self._flag_starts, dtype=np.intp).tolist()
+        firsts = taken[self._starts]
+        np.subtract(taken, firsts.take(self._owners), taken)
+        np.multiply(taken, taken, self._squares)
+        np.abs(np.subtract(later, self._earlier, later), later)
+        sums = total(self._summed, self._sum_starts).tolist()
+        step_sums = iter(sums[2 * many :])
+        found = []
+        for number, first in enumerate(firsts.tolist()):
+            count, steps = self._counts[number], self._steps[number]
+            mean = sums[many + number] / count
+            deviation = _find_deviation(sums[number] / count, mean)
+            low, high = flagged[number] / count, flagged[many + number] / count
+            found.append([first + mean, deviation, low, high, next(step_sums) / steps if steps else 0.0])
+        return found
+
+
+def _find_deviation(mean_square: float, mean: float) -> float:
+    variance = mean_square - mean * mean
+    return math.sqrt(variance) if variance > 0 else variance if isnan(variance) else 0.0
 
 
 class ClassCounter:
