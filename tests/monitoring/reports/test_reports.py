@@ -13,10 +13,10 @@ from edgeship.errors import InputError
 from edgeship.monitoring.profile.profile import Descriptor, Profile, ProfileInput, ProfileOutput
 from edgeship.monitoring.reports.bins import check_bins, rebin_counts
 from edgeship.monitoring.reports.read import MOST_BYTES, READERS, read_report, to_dense
-from edgeship.monitoring.reports.report import SCHEMA, ClassCounts, Report, encode_report
+from edgeship.monitoring.reports.report import FIRST_SCHEMA, ClassCounts, Report, encode_report
 from edgeship.monitoring.reports.windows import find_window, first_day, month_of
 
-TEXT = (Path(__file__).parent / "schema_1.json").read_bytes().strip()
+TEXT, COMPACT = ((Path(__file__).parent / f"schema_{number}.json").read_bytes().strip() for number in (1, 2))
 EDGES = (0.5, 0.9)
 PROFILE = Profile(
     server_model="f" * 64,
@@ -54,6 +54,25 @@ def test_a_report_of_schema_1_is_read_and_written_as_it_was() -> None:
     check_bins(report, PROFILE)
 
 
+def test_a_report_of_schema_2_is_the_same_in_fewer_bytes() -> None:
+    assert read_report(COMPACT) == read_report(TEXT)
+    assert len(COMPACT) < len(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"latency": [31]}, "latency must be pairs"),
+        ({"latency": [31, 1, 0, 1]}, "ascending"),
+        ({"latency": [31, 1, -5, 1]}, "latency[2] must be a whole number"),
+        ({"user": "me"}, "schema 2 does not know, 'user'"),
+        ({"n": 6}, "outputs.scores.joint has 5, and n is 6"),
+    ],
+)
+def test_what_a_report_of_schema_2_cannot_say_is_refused(fields: dict[str, Any], said: str) -> None:
+    assert said in _refusal(lambda: read_report(json.dumps({**json.loads(COMPACT), **fields}).encode()))
+
+
 @pytest.mark.parametrize("field", json.loads(TEXT))
 def test_a_renamed_field_is_refused(field: str) -> None:
     value = json.loads(TEXT)
@@ -85,8 +104,8 @@ def test_a_renamed_field_of_an_output_is_refused(field: str) -> None:
         ({"n": 1.5}, "n must be a whole number"),
         ({"n": True}, "n must be a whole number"),
         ({"tier": "iPhone 15"}, "tier must be one of"),
-        ({"schema": 2}, "schema 2, this edgeship reads 1"),
-        ({"schema": "1"}, "schema '1', this edgeship reads 1"),
+        ({"schema": 3}, "schema 3, this edgeship reads 1, 2"),
+        ({"schema": "1"}, "schema '1', this edgeship reads 1, 2"),
         ({"errors": {"Cannot open /home/me": 1}}, "lower-case"),
         ({"user": "me"}, "'user'"),
         ({"outcomes": {"accepted": [0, 2, 0, 2]}}, "outcomes.accepted must be pairs"),
@@ -113,14 +132,14 @@ def test_a_report_of_another_known_schema_has_its_own_reader(monkeypatch: pytest
     def upcast(content: bytes) -> Report:
         value = json.loads(content)
         value["n"] = value.pop("count")
-        return msgspec.convert({**value, "schema": SCHEMA}, Report)
+        return msgspec.convert({**value, "schema": FIRST_SCHEMA}, Report)
 
     monkeypatch.setitem(READERS, 7, upcast)  # type: ignore[arg-type]  # as an old one would be kept
     old = json.loads(TEXT)
     old["schema"], old["count"] = 7, old.pop("n")
     assert read_report(json.dumps(old).encode()) == read_report(TEXT)
     assert "has 5, and n is 6" in _refusal(lambda: read_report(json.dumps({**old, "count": 6}).encode()))
-    assert "this edgeship reads 1, 7" in _refusal(lambda: read_report(_changed(schema=3)))
+    assert "this edgeship reads 1, 2, 7" in _refusal(lambda: read_report(_changed(schema=3)))
 
 
 def test_an_empty_report_is_refused() -> None:

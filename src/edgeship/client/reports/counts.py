@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 Json = dict[str, Any]
 NUMBERS = ("n", "switches", "fallbacks")
 
@@ -16,7 +16,23 @@ def render_report(
 ) -> str:
     """A report as JSON; `identity` has the fields that are the same for all reports of an artifact on a device."""
     head = {"schema": SCHEMA, "window": window, "sequence": sequence, "install": install}
-    return json.dumps({**head, **identity, **counts}, separators=(",", ":"), ensure_ascii=ascii_only)
+    compact = {
+        "outputs": {name: _shorten_output(output) for name, output in counts["outputs"].items()},
+        "latency": _to_differences(counts["latency"]),
+        "outcomes": {event: _to_differences(pairs) for event, pairs in counts["outcomes"].items()},
+    }
+    return json.dumps({**head, **identity, **counts, **compact}, separators=(",", ":"), ensure_ascii=ascii_only)
+
+
+def _shorten_output(output: Json) -> Json:
+    return {**output, "joint": _to_differences(output["joint"])} if "joint" in output else output
+
+
+def _to_differences(pairs: list[int]) -> list[int]:
+    """Pairs with the difference to the cell before in place of each cell but the first."""
+    cells = pairs[::2]
+    differences = [cell - before for cell, before in zip(cells, [0, *cells], strict=False)]
+    return [number for pair in zip(differences, pairs[1::2], strict=True) for number in pair]
 
 
 def name_report(window: str, sequence: int, install: str, identity: Json) -> str:

@@ -14,13 +14,16 @@ from edgeship.monitoring.reports.report import (
     ARTIFACT,
     CODE,
     DIGEST,
+    FIRST_SCHEMA,
     MOST_COUNT,
     NAME,
     PSEUDONYM,
     SCHEMA,
     TEXT,
     ClassCounts,
+    CompactReport,
     Report,
+    expand_report,
 )
 from edgeship.monitoring.reports.windows import WINDOW, first_day
 from edgeship.untrusted import parse_json, printable
@@ -36,8 +39,16 @@ NAMES = {
     TEXT: "a short text of ASCII",
 }
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
-# The reader of each schema, which brings a report to the newest one. A schema that was ever published stays.
-READERS: Mapping[int, Callable[[bytes], Report]] = {SCHEMA: msgspec.json.Decoder(Report).decode}
+_decode = msgspec.json.Decoder(Report | CompactReport).decode
+
+
+def _read_known(content: bytes) -> Report:
+    found = _decode(content)
+    return expand_report(found) if isinstance(found, CompactReport) else found
+
+
+# The reader of each schema, which gives the cells themselves. A schema that was ever published stays.
+READERS: Mapping[int, Callable[[bytes], Report]] = {FIRST_SCHEMA: _read_known, SCHEMA: _read_known}
 
 
 def read_report(content: bytes) -> Report:
@@ -70,11 +81,11 @@ def _read_other_schema(content: bytes, error: msgspec.ValidationError) -> Report
         raise InputError(
             f"the report has schema {printable(repr(schema))[:20]}, this edgeship reads {known}"
         ) from error
-    if schema != SCHEMA:
+    if schema not in (FIRST_SCHEMA, SCHEMA):
         return READERS[schema](content)
     if match := _UNKNOWN.search(str(error)):
         raise InputError(
-            f"the report has a field that schema {SCHEMA} does not know, {match['name'][:40]!a}"
+            f"the report has a field that schema {schema} does not know, {match['name'][:40]!a}"
         ) from error
     raise InputError(f"the report: {typed_json.describe_error(error, Report, value, NAMES)}") from error
 

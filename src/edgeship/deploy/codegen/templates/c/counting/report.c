@@ -38,14 +38,16 @@ static void put_list(writer *w, const char *before, const uint32_t *cells, size_
   put(w, "]");
 }
 
-/* Cell and count, of those that have one. */
+/* Cells that have a count, each but the first as the difference to the one before, and their counts. */
 static void put_pairs(writer *w, const char *before, const uint32_t *cells, size_t count) {
+  size_t last = 0;
   int any = 0;
   put(w, before);
   put(w, "[");
   for (size_t i = 0; i < count; i++) {
     if (!cells[i]) continue;
-    put_number(w, any++ ? "," : "", i);
+    put_number(w, any++ ? "," : "", i - last);
+    last = i;
     put_number(w, ",", cells[i]);
   }
   put(w, "]");
@@ -75,7 +77,7 @@ static void put_output(writer *w, const es_counted_output *output, const uint32_
 }
 
 static void put_head(writer *w, const es_profile *profile, const es_report *report) {
-  put_text(w, "{\"schema\":1,\"window\":", report->window);
+  put_text(w, "{\"schema\":2,\"window\":", report->window);
   put_number(w, ",\"sequence\":", report->sequence);
   put_text(w, ",\"install\":", report->install);
   put_text(w, ",\"bundle\":", profile->bundle);

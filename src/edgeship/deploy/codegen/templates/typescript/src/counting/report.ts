@@ -33,7 +33,15 @@ export async function pseudonym(secret: Uint8Array<ArrayBuffer>, month: string):
   return Array.from(bytes.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-const pairs = (cells: Record<string, number>) => Object.entries(cells).flatMap(([cell, count]) => [Number(cell), count]);
+/** Cells with their counts, each cell but the first as the difference to the one before. */
+function pairs(cells: Record<string, number>): number[] {
+  let before = 0;
+  return Object.entries(cells).flatMap(([cell, count]) => {
+    const difference = Number(cell) - before;
+    before += difference;
+    return [difference, count];
+  });
+}
 
 /** The report of a week; `install`: the pseudonym of its month. As JSON it is what a server takes. */
 export function report(identity: Identity, counts: Counts, week: number, sequence: number, install: string): object {
@@ -48,7 +56,7 @@ export function report(identity: Identity, counts: Counts, week: number, sequenc
     latency: pairs(counts.latency),
     outcomes: Object.fromEntries(outcomes),
   };
-  return {schema: 1, window: nameWeek(week).window, sequence, install, ...identity, ...numbers};
+  return {schema: 2, window: nameWeek(week).window, sequence, install, ...identity, ...numbers};
 }
 
 /** The key of a report, which is sent as `Idempotency-Key`: a server counts it once however often it arrives. */

@@ -59,7 +59,7 @@ public struct ReportHead {
 
   var json: String {
     let arms = self.arms.sorted { $0.key < $1.key }.map { "\(quoteForReport($0.key)):\(quoteForReport($0.value))" }
-    return "\"schema\":1,\"window\":\(quoteForReport(window)),\"sequence\":\(sequence),\"install\":\(quoteForReport(install)),"
+    return "\"schema\":2,\"window\":\(quoteForReport(window)),\"sequence\":\(sequence),\"install\":\(quoteForReport(install)),"
       + "\"bundle\":\(quoteForReport(Profile.bundle)),\"artifact\":\(quoteForReport(Profile.artifact)),"
       + "\"content\":\(quoteForReport(Profile.content)),\"profile\":\(quoteForReport(Profile.digest)),"
       + "\"arms\":{\(arms.joined(separator: ","))},\"runtime\":\(quoteForReport(runtime)),\"tier\":\(quoteForReport(tier))"
@@ -262,6 +262,13 @@ public final class Counter {
 
   private func lists(_ counts: [[Int]]) -> String { "[" + counts.map(list).joined(separator: ",") + "]" }
 
-  /// Cell, count, cell, count.
-  private func pairs(_ cells: [Int: Int]) -> String { list(cells.sorted { $0.key < $1.key }.flatMap { [$0.key, $0.value] }) }
+  /// Cells with their counts, each cell but the first as the difference to the one before.
+  private func pairs(_ cells: [Int: Int]) -> String {
+    var before = 0
+    return list(
+      cells.sorted { $0.key < $1.key }.flatMap { cell, count -> [Int] in
+        defer { before = cell }
+        return [cell - before, count]
+      })
+  }
 }
