@@ -9,25 +9,28 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
 import pytest
 
-from edgeship.bundle.bundle import open_bundle, seal_bundle
+from edgeship.bundle.bundle import open_bundle
 from edgeship.client import rules
 from edgeship.demo import channel_site, page_settings
 from edgeship.demo import site as demo
-from edgeship.deploy.contract.contract import read_contract
 from edgeship.errors import InputError
-from edgeship.monitoring.profile.build import Evaluation, build_profile
-from edgeship.monitoring.profile.profile import profile_json, read_profile
+from edgeship.monitoring.profile.profile import read_profile
 from edgeship.monitoring.reports.bins import check_bins
 from edgeship.monitoring.reports.read import read_report
 from edgeship.monitoring.reports.windows import find_window
 from edgeship.storage import digest
+from tests.monitoring.golden_profile import add_profile
 from tests.web_demo.conftest import Stoppable
 
 TESTED = "#download:not([hidden])"
 ASKED = "#reports:not([hidden])"
+# What a page of a channel is called there.
+DEVICE = """async () => {
+  const [name] = (await caches.keys()).filter((key) => key.startsWith('channel-'));
+  return (await (await (await caches.open(name)).match(`/${name}/state`)).json()).device;
+}"""
 DATABASES = "async () => (await indexedDB.databases()).length"
 
 
@@ -75,12 +78,7 @@ def receiver():
 def profiled(bundle, folder):
     """The bundle with a profile of its goldens."""
     shutil.copytree(bundle, folder)
-    opened = open_bundle(folder)
-    inputs, outputs = (dict(np.load(folder / "goldens" / f"{name}.npz")) for name in ("inputs", "outputs"))
-    artifacts = {item.id: item.content for item in opened.manifest.artifacts}
-    evaluation = Evaluation("0" * 64, opened.manifest.server.digest, artifacts, lambda: [inputs], outputs, {}, {})
-    (folder / "profile.json").write_text(json.dumps(profile_json(build_profile(evaluation, read_contract(folder)))))
-    seal_bundle(folder, opened.manifest)
+    add_profile(folder)
     return folder
 
 
@@ -166,6 +164,7 @@ def test_who_agrees_sends_each_count_once(served, receiver, browser, tmp_path):
         page.wait_for_selector("text=1 report sent.")
         # A week later nobody need press anything.
         predict(page, 4)
+        forget_note(page)
         page.clock.set_fixed_time(datetime.now(UTC) + timedelta(days=8))
         page.evaluate("() => dispatchEvent(new Event('online'))")
         page.wait_for_selector("text=1 report sent.")
@@ -194,23 +193,40 @@ def test_the_page_of_a_channel_counts_by_the_profile_of_its_version(bundles, bui
         page.click("#reports-yes")
         page.click("#reports-send")
         page.wait_for_selector("text=1 report sent.")
-        arms = (rules.Arm("a", 1, 1), rules.Arm("b", 1, 1))
-        channel.publish(experiment=rules.Experiment("exp-7", "salt", 100.0, arms))
-        look(page)
-        predict(page, 2)
-        page.evaluate("() => (document.getElementById('reports-note').textContent = '')")
-        page.click("#reports-send")
-        page.wait_for_selector("text=1 report sent.")
+        device = page.evaluate(DEVICE)
+        experiments = [find_experiment(device, arm) for arm in ("a", "b", None)]
+        for experiment in experiments:
+            channel.publish(experiment=experiment)
+            look(page)
+            predict(page, 2)
+            forget_note(page)
+            page.click("#reports-send")
+            page.wait_for_selector("text=1 report sent.")
         assert faults == []
     served.server.stop()
-    report, later = (read_report(body) for _, body in receiver.bodies)
+    report, *later = (read_report(body) for _, body in receiver.bodies)
     profile = read_profile(tmp_path / "bundle")
     assert profile is not None
     check_bins(report, profile)
-    assert report.arms == {}
-    assert later.n == 2
-    assert later.arms in ({"exp-7": "a"}, {"exp-7": "b"})
+    assert [item.n for item in later] == [2, 2, 2]
+    assert [item.arms for item in (report, *later)] == [{}, {"exp-a": "a"}, {"exp-b": "b"}, {}]
     assert (report.n, report.bundle, report.profile) == (3, None, digest.of_path(tmp_path / "bundle" / "profile.json"))
+
+
+def forget_note(page):
+    """So that what it says is of what comes next."""
+    page.evaluate("() => (document.getElementById('reports-note').textContent = '')")
+
+
+def find_experiment(device, arm):
+    """An experiment by whose salt Python puts a device into that arm; None: outside, as half of all devices are."""
+    arms = (rules.Arm("a", 1, 1), rules.Arm("b", 1, 1))
+    for number in range(1000):
+        experiment = rules.Experiment(f"exp-{arm or 'none'}", f"salt {number}", 50.0, arms)
+        chosen = rules.choose_arm(rules.Channel("pots", "stable", 1, None, 100.0, "s", experiment=experiment), device)
+        if (chosen.name if chosen else None) == arm:
+            return experiment
+    raise AssertionError(f"no salt of a thousand leads to {arm}")
 
 
 def check_received(receiver, bundle):
