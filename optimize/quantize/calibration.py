@@ -163,12 +163,14 @@ def write_statistics(
 class FloatScaling:
     """Operators at the inputs that stay float, by the tensors that they make: behind float inputs, and behind int8 ones.
 
-    `inputs`: whether those of a file that leaves their type open must be float.
+    `inputs`: whether those of a file that leaves their type open must be float. `spectrum`: which of the tensors belong to a
+    spectrum (`spectra`).
     """
 
     operators: Sequence[str] = ()
     operators_behind_int8: Sequence[str] = ()
     inputs: bool = False
+    spectrum: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

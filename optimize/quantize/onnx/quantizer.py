@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib.metadata
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgeship.errors import InputError, brief_message
 from edgeship.formats.float16 import fits_float16
 from edgeship.optimize.quantize import calibration as calibrating
-from edgeship.optimize.quantize import input_scaling
+from edgeship.optimize.quantize import input_scaling, spectra
 from edgeship.optimize.quantize.onnx import activation_observer, four_bits, reader, scaling_fold, weight_scales
 from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.recipes import quantization
@@ -51,6 +52,8 @@ def calibrate(
         if operators:
             feeds = input_scaling.read_samples(source, inputs, samples)
             scaling = input_scaling.find_float_scaling(feeds, operators)
+        spectrum = spectra.find_spectra([spec.name for spec in inputs], reader.list_operators(Path(prepared_file)))
+        scaling = replace(scaling, operators=[*scaling.operators, *spectrum], spectrum=spectrum)
         scaling_fold.fold_scalings(Path(prepared_file), {item.output for item in operators})
         try:
             single = calibrating.batch_size(inputs, calibrating.ONE)
@@ -117,7 +120,8 @@ def quantize(
         float_sizes = reader.float_weights(beside) if recipe != "float16" else {}
         by_choice = reader.names_around(beside, nodes_to_exclude)
     notes = calibrating.note_few_samples(calibration.samples) if calibration else []
-    notes += input_scaling.describe(scaling_nodes, float_inputs=False)
+    scaled = [name for name in scaling.operators if name not in scaling.spectrum]
+    notes += input_scaling.describe(scaled, float_inputs=False) + spectra.describe(scaling.spectrum)
     unasked = [island for island in islands if island.partition(" ")[2] not in by_choice]
     unasked_sizes = {name: size for name, size in float_sizes.items() if name not in by_choice}
     return QuantizationReport(

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeship.errors import CheckError, InputError, brief_message
 from edgeship.formats.layer_names import LayerNames, scope
+from edgeship.optimize.quantize import spectra
 from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
 from edgeship.optimize.quantize.input_scaling import Operator
 from edgeship.types import TensorSpec
@@ -156,6 +157,20 @@ def input_operators(path: Path) -> list[Operator]:
         if node.op_type in _KINDS and not across:
             operators.append(Operator(_KINDS[node.op_type], node.output[0], tuple(inputs)))
     return operators
+
+
+def list_operators(path: Path) -> list[spectra.Operator]:
+    """The operators of a float model, with the tensors that are no constants."""
+    import onnx
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    constants = {item.name for item in graph.initializer}
+    return [
+        spectra.Operator(
+            node.op_type, node.output[0], tuple(name for name in node.input if name and name not in constants)
+        )
+        for node in graph.node
+    ]
 
 
 def _is_set(node: Any, attribute: str) -> bool:

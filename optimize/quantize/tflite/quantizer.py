@@ -17,7 +17,7 @@ from edgeship.data import Batch, RepresentativeDataset
 from edgeship.errors import InputError, brief_message, unknown_name_error
 from edgeship.formats import flatbuffer
 from edgeship.optimize.quantize import calibration as calibrating
-from edgeship.optimize.quantize import input_scaling
+from edgeship.optimize.quantize import input_scaling, spectra
 from edgeship.optimize.quantize.reports import CalibrationReport, QuantizationReport
 from edgeship.optimize.quantize.tflite import (
     activation_observer,
@@ -95,16 +95,22 @@ def _find_float_scaling(
     content: bytes, data: RepresentativeDataset, inputs: Mapping[str, Sequence[TensorSpec]], count: int
 ) -> calibrating.FloatScaling:
     """What must stay float at the inputs of any signature."""
-    model, found = flatbuffer.unpack(content), []
+    model, found, spectrum = flatbuffer.unpack(content), [], []
     for signature in model.signatureDefs:
         graph_inputs, operators = reader.input_operators(model, signature)
+        spectrum += spectra.find_spectra(list(graph_inputs.values()), reader.list_operators(model, signature))
         if scaling := input_scaling.scaling_at(list(graph_inputs.values()), operators):
             feeds = input_scaling.read_samples(data, inputs[signature.signatureKey.decode()], count)
             by_tensor = {graph_inputs[name]: array for name, array in feeds.items()}
             found.append(input_scaling.find_float_scaling(by_tensor, scaling))
     behind_float = [name for item in found for name in item.operators]
     behind_int8 = [name for item in found for name in item.operators_behind_int8]
-    return calibrating.FloatScaling(behind_float, behind_int8, any(item.inputs for item in found))
+    return calibrating.FloatScaling(
+        list(dict.fromkeys((*behind_float, *spectrum))),
+        list(dict.fromkeys((*behind_int8, *spectrum))),
+        any(item.inputs for item in found) or bool(spectrum),
+        spectrum,
+    )
 
 
 def _observe_extremes(content: bytes, batches: Iterable[tuple[str, Batch]]) -> dict[str, list[float]]:
@@ -171,7 +177,9 @@ def quantize(
         reader.check_runs(beside, calibration.shapes if calibration else None, layers)
     islands, float_sizes, notes = _read_float_parts(result_model, mixed, calibrated=calibration is not None)
     notes += calibrating.note_few_samples(calibration.samples) if calibration else []
-    notes += input_scaling.describe(float_operators, float_inputs=float_inputs)
+    scaling_operators = [name for name in float_operators if name not in scaling.spectrum]
+    notes += input_scaling.describe(scaling_operators, float_inputs=float_inputs)
+    notes += spectra.describe(scaling.spectrum)
     return QuantizationReport(
         tool_versions(),
         (*notes, *unfit_kernels.describe(unfit), *divisions.describe([names[0] for names in divided], layers)),

@@ -13,6 +13,7 @@ import numpy as np
 from edgeship.data import Array
 from edgeship.errors import CheckError, InputError, brief_message
 from edgeship.formats import flatbuffer, runtime_errors
+from edgeship.optimize.quantize import spectra
 from edgeship.optimize.quantize.calibration import TRIAL_SIZES, trial_zeros
 from edgeship.optimize.quantize.input_scaling import KINDS, Operator
 from edgeship.optimize.quantize.tflite.int8_coverage import MOVES
@@ -162,6 +163,25 @@ def input_operators(model: Any, signature: Any) -> tuple[dict[str, str], list[Op
     ]
     names = {item.name.decode(): graph.tensors[item.tensorIndex].name.decode() for item in signature.inputs}
     return names, operators
+
+
+def list_operators(model: Any, signature: Any) -> list[spectra.Operator]:
+    """A signature's operators that compute with float32, with the tensors that are no constants."""
+    graph, kinds = model.subgraphs[signature.subgraphIndex], flatbuffer.operator_names(model)
+
+    def is_variable(index: int) -> bool:
+        return index >= 0 and model.buffers[graph.tensors[index].buffer].data is None
+
+    return [
+        spectra.Operator(
+            kinds[item.opcodeIndex],
+            graph.tensors[item.outputs[0]].name.decode(),
+            tuple(graph.tensors[index].name.decode() for index in item.inputs if is_variable(index)),
+            bool(getattr(item.builtinOptions, "fusedActivationFunction", None)),
+        )
+        for item in graph.operators
+        if graph.tensors[item.outputs[0]].type == flatbuffer.FLOAT32
+    ]
 
 
 def _as_operator(model: Any, graph: Any, kind: str, item: Any) -> Operator | None:
