@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +18,11 @@ from tests.learning.head.conftest import Made
 from tests.learning.head.head_models import draw
 
 
-def images(data: dict) -> dict:
+def images(data: dict[str, Any]) -> dict[str, Any]:
     return {"image": data["image"].astype(np.float32)}
 
 
-def accuracy(learner: HeadLearner, data: dict) -> float:
+def accuracy(learner: HeadLearner, data: dict[str, Any]) -> float:
     return float((learner.predict(images(data)).argmax(1) == data["y"]).mean())
 
 
@@ -199,6 +200,10 @@ def test_batches_go_round_and_need_no_chance():
     assert [fresh.tolist() for fresh, _ in batches] == [[0, 1], [2, 3], [4, 0]]
     assert [kept.tolist() for _, kept in batches] == [[0, 1], [2, 0], [1, 2]]
     assert [len(kept) for _, kept in list_batches(5, 0, 4, 2)] == [0, 0]
+    assert [(fresh.tolist(), kept.tolist()) for fresh, kept in list_batches(1, 9, 4, 2)] == [
+        ([0], [0, 1, 2]),
+        ([0], [3, 4, 5]),
+    ]
     assert count_steps(192, 256, 32, 20, (100, 2000)) == 240
     assert count_steps(8, 256, 32, 20, (100, 2000)) == 100
 

@@ -61,9 +61,9 @@ function best(values: Float32Array): number {
   return found;
 }
 
-/** For each step the rows of the corrected and of the replayed samples that it takes, half and half; both go round and round. */
+/** For each step the rows of the corrected and of the replayed samples that it takes, half and half, of few corrected ones each once; both go round and round. */
 export function* batches(corrected: number, replay: number, batch: number, steps: number): Generator<{fresh: number[]; kept: number[]}> {
-  const fresh = replay ? Math.floor(batch / 2) : batch;
+  const fresh = countFresh(corrected, replay, batch);
   const kept = batch - fresh;
   for (let step = 0; step < steps; step++) {
     yield {
@@ -73,9 +73,14 @@ export function* batches(corrected: number, replay: number, batch: number, steps
   }
 }
 
+/** How many of a batch are corrected samples: half, but none of them twice where others can fill it. */
+function countFresh(corrected: number, replay: number, batch: number): number {
+  return replay ? Math.min(Math.floor(batch / 2), corrected) : batch;
+}
+
 /** How many steps so many passes over the corrected samples are, within bounds. */
 export function countSteps(corrected: number, replay: number, batch: number, passes: number, fewest: number, most: number): number {
-  const fresh = replay ? Math.floor(batch / 2) : batch;
+  const fresh = countFresh(corrected, replay, batch);
   return Math.max(fewest, Math.min(most, passes * Math.ceil(corrected / fresh)));
 }
 

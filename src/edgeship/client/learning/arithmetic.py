@@ -80,11 +80,12 @@ def safe_rate(features: Array, activation: str) -> float:
 
 
 def list_batches(corrected: int, replay: int, batch: int, steps: int) -> Iterator[tuple[Array, Array]]:
-    """For each step the indices of the corrected and of the replayed samples that it takes, half and half.
+    """For each step the indices of the corrected and of the replayed samples that it takes.
 
-    Both go round and round, so that any client takes the same: no random numbers. Without replay all are corrected ones.
+    They are half and half; few corrected ones are taken once each. Both go round and round, so that any client takes the same:
+    no random numbers. Without replay all are corrected ones.
     """
-    fresh = batch // 2 if replay else batch
+    fresh = _count_fresh(corrected, replay, batch)
     kept = batch - fresh
     for step in range(steps):
         yield (
@@ -95,6 +96,11 @@ def list_batches(corrected: int, replay: int, batch: int, steps: int) -> Iterato
 
 def count_steps(corrected: int, replay: int, batch: int, passes: int, bounds: tuple[int, int]) -> int:
     """How many steps `passes` over the corrected samples are, within bounds."""
-    fresh = batch // 2 if replay else batch
+    fresh = _count_fresh(corrected, replay, batch)
     fewest, most = bounds
     return max(fewest, min(most, passes * -(-corrected // fresh)))
+
+
+def _count_fresh(corrected: int, replay: int, batch: int) -> int:
+    """How many of a batch are corrected samples: half, but none of them twice where others can fill it."""
+    return min(batch // 2, corrected) if replay else batch

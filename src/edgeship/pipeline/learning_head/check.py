@@ -45,7 +45,7 @@ def write_goldens(folder: Path, replay: Samples, head: Head, rate: float, batch:
     arrays: Batch = {
         "features": features,
         "target": target,
-        "rate": np.float32(rate).reshape(()),
+        "rate": np.asarray(rate, np.float32),
         "new_weights": stepped.weights.astype(np.float32),
         "new_bias": stepped.bias.astype(np.float32),
         "loss": np.asarray(loss, np.float32),

@@ -108,7 +108,12 @@ def _list_pairs(settings: Config, formats: Sequence[str]) -> list[tuple[Variant,
 
 
 def _step_of_training(cut: HeadCut, formats: Sequence[str]) -> CachedStep:
-    shape = {"features": cut.features, "outputs": cut.outputs, "activation": cut.activation, "batch": BATCH}
+    shape: dict[str, Any] = {
+        "features": cut.features,
+        "outputs": cut.outputs,
+        "activation": cut.activation,
+        "batch": BATCH,
+    }
     tools = versions(*dict.fromkeys(tool for name in formats for tool in known_formats.TOOLS[name]))
 
     def make(run: StepRun, folder: Path) -> Any:
