@@ -21,7 +21,7 @@ from edgeship.server_model import model_files, server_model
 from edgeship.server_model.description import ServerModelDescription
 from edgeship.settings import config, permissions, trust
 from edgeship.settings.outputs import OutputForm
-from edgeship.settings.sections import Benchmark, Data, Model
+from edgeship.settings.sections import Benchmark, Data, Learning, Model
 from edgeship.settings.variants import FOR_LITERT_JS, Variant
 from edgeship.storage import atomic
 from edgeship.toml_tables import describe_keys, toml_key, toml_value
@@ -85,6 +85,11 @@ formats = ["tfjs"]
 # {variant[qat]}
 # {variant[distill]}
 # {variant[sparse_encoding]}
+
+# What a device needs to teach the model's last layer (docs/learning/on-device.md):
+# [learning]
+# {learning[head_step]}
+# {learning[replay_samples]}
 
 {input_tables}
 
@@ -200,6 +205,7 @@ def _key_lines() -> dict[str, dict[str, str]]:
         "variant": Variant,
         "benchmark": Benchmark,
         "budget": Budget,
+        "learning": Learning,
     }
     return {
         section: {key.name: f"{key.line:36} # {key.description}" for key in describe_keys(kind)}
