@@ -61,13 +61,8 @@ def retrain_champion(
     from edgeship.learning.retraining.decide import parse_moment
     from edgeship.learning.retraining.page import write_retraining_page
     from edgeship.learning.retraining.request import RetrainRequest
-    from edgeship.monitoring.drift.page import check_page
 
-    if promote not in (None, "staging"):
-        raise unknown_name_error("alias to promote to", str(promote), ["staging"])
-    if page is not None:
-        check_page(Path(page))
-        check_outside_of_bundles(Path(page))
+    _check_places(promote, page)
     folder = Path(out) if out is not None else Path("runs") / f"{name or 'champion'}-retraining"
     check_outside_of_bundles(folder / "bundle")
     moment = parse_moment(now) if isinstance(now, str) else now or datetime.now(UTC)
@@ -83,6 +78,17 @@ def retrain_champion(
     if page is not None:
         write_retraining_page(result, Path(page))
     return result
+
+
+def _check_places(promote: str | None, page: AnyPath | None) -> None:
+    """Raises InputError for another alias than staging, and for a page that cannot be written there."""
+    from edgeship.monitoring.drift.page import check_page
+
+    if promote not in (None, "staging"):
+        raise unknown_name_error("alias to promote to", str(promote), ["staging"])
+    if page is not None:
+        check_page(Path(page))
+        check_outside_of_bundles(Path(page))
 
 
 def describe_retraining(result: RetrainResult) -> tuple[Section, ...]:

@@ -59,9 +59,9 @@ def open_server(
         raise InputError("nothing to serve: name a bundle, or --store and --name of a registry")
     if name is not None and store is None:
         raise InputError("--name is of a registry: name it by --store, as sqlite:///registry.db")
-    keys = () if api_key_file is None else read_api_keys(api_key_file)
     settings = ServerSettings(
-        host, port, grpc_port, keys, batch, batch_wait_ms, int(max_body_mb * (1 << 20)), timeout_s,
+        host, port, grpc_port, read_api_keys(api_key_file) if api_key_file else (), batch, batch_wait_ms,
+        int(max_body_mb * (1 << 20)), timeout_s,
         cache, threads, os.path.abspath(jobs) if jobs is not None else "", tuple(callback_hosts),
     )  # fmt: skip
     if jobs is not None:
