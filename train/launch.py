@@ -17,7 +17,12 @@ from edgeship.train.card import ModelCard
 # The order in which files are put in place: who finds server.keras and the card finds all of it.
 DATA = ("train.npz", "validation.npz", "calibration.npz", "evaluation.npz")
 FILES = ("labels.txt", *DATA, "model-card.md", "server.keras", "model-card.json")
-OWN_DATA = ("inputs.toml",)  # what a training on one's own data leaves beside them; it has no labels of a value
+OWN_DATA = (
+    "inputs.toml",
+    "tuning.csv",
+    "tuning.svg",
+    "model-card.html",
+)  # what a training on one's own data leaves beside them; it has no labels of a value
 
 
 def train(task: str, out: Path, *, data_dir: Path | None = None, seed: int = 0, epochs: int | None = None) -> ModelCard:

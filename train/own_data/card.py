@@ -9,8 +9,10 @@ from typing import Any
 from edgeship.light_dataclass import dataclass
 from edgeship.train.card import CodeVersion, ModelFacts, TrainingMachine, TrainingSeconds
 from edgeship.train.dataset import DataDescription
+from edgeship.train.own_data.configuration import NetworkSize, Plan
 from edgeship.train.own_data.expectations import Results
 from edgeship.train.own_data.protocol import Protocol
+from edgeship.train.own_data.tuning.results import Tuning
 from edgeship.types import drop_missing, to_json
 
 SCHEMA = 2
@@ -27,24 +29,14 @@ class EpochLoss:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Plan:
-    """AdamW; the learning rate rises to `peak` over a tenth of all steps, then falls to 0 along a cosine."""
-
-    epochs: int
-    batch: int
-    peak: float = 2e-3
-    warmup: float = 0.1
-    weight_decay: float = 1e-4
-
-
 @dataclass(frozen=True, kw_only=True)
 class OwnDataCard:
     """The card; `created` is ISO 8601, `files` are the digests of all others beside it, by name.
 
     `test_uses`: how often models trained into this folder were judged on this very test split, this one counted. Figures are of
     samples that the model judged has not seen; of k folds they are of all samples, each judged by the model of its fold, and the
-    shipped model is that of the first. `worse_than`: baselines that the network does not beat (`expectations.Results`).
+    shipped model is that of the first. `hyperparameters` and `network` are its own, found by `tuning` where there was a search.
+    `worse_than`: baselines that the network does not beat (`expectations.Results`).
     """
 
     schema: int = SCHEMA
@@ -60,9 +52,11 @@ class OwnDataCard:
     protocol: Protocol
     test_uses: int
     hyperparameters: Plan
+    network: NetworkSize | None = None
     results: Results
     worse_than: tuple[str, ...]
     curve: tuple[EpochLoss, ...]
+    tuning: Tuning | None = None
     seconds: TrainingSeconds
     tools: Mapping[str, str]
     machine: TrainingMachine

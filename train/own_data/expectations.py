@@ -17,7 +17,7 @@ FAILURES = 10
 SIGNIFICANT = 0.05
 LEAST_OF_GROUP = 20
 MOST_GROUPS = 50
-THRESHOLDS = tuple(step / 10 for step in range(1, 10))
+THRESHOLDS = (0.01, *(step / 20 for step in range(1, 20)), 0.99)
 Comparison = Literal["better", "no different", "worse"]
 
 
@@ -32,6 +32,17 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class FoldsEstimate:
+    """The accuracy, or the root mean square error, as the mean over so many `folds` of all `repeats`, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    folds: int
+    repeats: int
+
+
+@dataclass(frozen=True)
 class ClassErrors:
     """Of a thousand samples: how many are wrongly taken for this class, and how many of this class are taken for others."""
 
@@ -42,22 +53,32 @@ class ClassErrors:
 
 @dataclass(frozen=True)
 class ThresholdPoint:
-    """Of two classes: the errors of a thousand samples where the second is the answer from this probability on."""
+    """Of two classes: the errors of a thousand samples where the second is the answer above this probability.
+
+    `precision` is the share of these answers that are right (None where there are none), `recall` that of the second class's
+    samples that are found (None where there are none).
+    """
 
     threshold: float
     false_positives: float
     false_negatives: float
+    precision: float | None = None
+    recall: float | None = None
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A sample of which the answer is wrong: where it is and what is in it; `certainty` is the answer's probability."""
+    """A sample of which the answer is wrong: where it is and what is in it; `certainty` is the answer's probability.
+
+    `row` is its number among the samples as they were read, from 0 on.
+    """
 
     sample: str
     truth: str
     answer: str
     content: str
     certainty: float | None = None
+    row: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +106,11 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Results:
-    """Of classes accuracy and what is wrong, of values the mean absolute error, the root mean square error and R squared."""
+    """Of classes accuracy and what is wrong, of values the mean absolute error, the root mean square error and R squared.
+
+    Of repeated k-fold these are of the first repetition, in which each sample is tested once; `repeated` and the baselines are
+    of all of them (`repeats`).
+    """
 
     baselines: tuple[Baseline, ...]
     failures: tuple[Failure, ...]
@@ -100,6 +125,7 @@ class Results:
     mae: Estimate | None = None
     rmse: float | None = None
     r2: float | None = None
+    repeated: FoldsEstimate | None = None
 
     @property
     def worse_than(self) -> tuple[str, ...]:
@@ -218,8 +244,18 @@ def _threshold_curve(scores: Array, truth: Array) -> tuple[ThresholdPoint, ...]:
     points = []
     for threshold in THRESHOLDS:
         second = scores[:, 1] > threshold
-        positives, negatives = (1000 * float(item.mean()) for item in (second & (truth == 0), ~second & (truth == 1)))
-        points.append(ThresholdPoint(threshold, round(positives, 1), round(negatives, 1)))
+        false, missed, right = (
+            int(item.sum()) for item in (second & (truth == 0), ~second & (truth == 1), second & (truth == 1))
+        )
+        points.append(
+            ThresholdPoint(
+                threshold,
+                round(1000 * false / len(truth), 1),
+                round(1000 * missed / len(truth), 1),
+                round(right / (right + false), 4) if right + false else None,
+                round(right / (right + missed), 4) if right + missed else None,
+            )
+        )
     return tuple(points)
 
 
@@ -249,6 +285,7 @@ def _find_failures(
             name(answers[place]),
             show_row(int(tested.rows[place])),
             None if certainty is None else round(float(certainty[place]), 4),
+            int(tested.rows[place]),
         )
         for place in chosen
     )

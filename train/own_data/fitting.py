@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.card import EpochLoss, Plan
+from edgeship.train.own_data.card import EpochLoss
+from edgeship.train.own_data.configuration import Plan
 from edgeship.train.own_data.samples import Samples, Target
 
 SECONDS_PER_EVENT = 0.3  # between two progress events
@@ -21,6 +22,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 6, 120
 PATIENCE = 0.3  # of the epochs: so many without a better one end a training
 PREDICTED = 512  # samples at once
 IN_MEMORY = 128 << 20  # bytes of samples that are held there
+Watch = Callable[[int, float], bool]
 STEPS_AT_ONCE = 32  # that TensorFlow does between two looks of Python: a step of a small network is short
 
 
@@ -80,10 +82,32 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.curve.append(EpochLoss(epoch + 1, float(logs["loss"]), float(logs["val_loss"]), seconds))
 
 
+class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends a training when whoever watches it says so."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self._watch(epoch + 1, float((logs or {})["val_loss"])):
+            self.model.stop_training = True
+
+
 def fit(
-    model: Any, train: Samples, validation: Samples, target: Target, plan: Plan, seed: int, tell: Callable[..., None]
+    model: Any,
+    train: Samples,
+    validation: Samples,
+    target: Target,
+    plan: Plan,
+    seed: int,
+    tell: Callable[..., None],
+    watch: Watch | None = None,
 ) -> tuple[EpochLoss, ...]:
-    """Train the model in place; its weights are then those of the epoch with the least validation loss. Returns the curve."""
+    """Train the model in place; its weights are then those of the epoch with the least validation loss. Returns the curve.
+
+    `watch` is told each epoch, counted from 1, with its validation loss, and ends the training where it says true.
+    """
     each = math.ceil(len(train) / plan.batch)
     steps = each * plan.epochs
     warmup = round(steps * plan.warmup)
@@ -103,7 +127,7 @@ def fit(
         read_batches(train, _scaled(train, target), plan.batch, seed),
         epochs=plan.epochs,
         validation_data=read_batches(validation, _scaled(validation, target), PREDICTED),
-        callbacks=[recorder, best],
+        callbacks=[recorder, best, *([_Watcher(watch)] if watch else [])],
         verbose=0,
     )
     return tuple(recorder.curve)

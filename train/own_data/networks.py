@@ -5,26 +5,36 @@ Keras is imported where a network is built, so that a source can be read without
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from edgeship.train.dataset import Array
+from edgeship.train.own_data.configuration import NetworkSize, SizeRange
 from edgeship.train.own_data.samples import Samples, Target
 
 NUMBERS, CATEGORIES, DATES = "numbers", "categories", "dates"
 UNITS, BRANCHES = 96, 4  # of a table's network: so many units a layer, and networks side by side
 EMBEDDING = 6
+MOST_BINS = 4096  # of all columns
+QUANTILE_ROWS = 100_000  # that bins are found by
 FRAME = 0.032  # seconds of sound that a spectrum is of; half of each is in the next one
 MEL_BANDS = 40
 LEVEL_SAMPLES = 300  # recordings that the level of each band is taken of
 SILENCE = 1e-6  # the power (full scale: about 1) that the logarithm is kept above
 PIECE = 8 << 20  # bytes of samples that are looked at at once
 LARGE_SIDE = 48  # pixels from which on a picture is halved once more
+PICTURE_FILTERS = (24, 48, 96, 128), (16, 32, 64, 96, 128)  # by block, of small pictures and of large ones
+WINDOW_FILTERS, SOUND_FILTERS = (32, 48, 64, 96, 128), (16, 32, 48, 64, 96)
+TABLE_SIZES = SizeRange(NetworkSize(1.0, 2, 0.1), (1 / 3, 4.0), (1, 4), (0.0, 0.5), (0, 24))
+WINDOW_SIZES = SizeRange(NetworkSize(1.0, 3, 0.3), (0.5, 2.0), (2, 5), (0.0, 0.6))
+SOUND_SIZES = SizeRange(NetworkSize(1.0, 3, 0.2), (0.5, 2.0), (2, 5), (0.0, 0.6))
 
 
-def table_network(train: Samples, target: Target, *, entries: int, calendar: Array | None = None) -> Any:
+def table_network(
+    train: Samples, target: Target, size: NetworkSize, *, entries: int, calendar: Array | None = None
+) -> Any:
     """A network on `numbers` (n, columns), float32 in their own units, and `categories` (n, columns), int32 places in one list.
 
     `entries` is the length of that list; `dates` (n, columns) are int32 places in the `calendar`, float32 (places, features).
@@ -39,6 +49,8 @@ def table_network(train: Samples, target: Target, *, entries: int, calendar: Arr
     if NUMBERS in train.inputs:
         inputs.append(Input((train.inputs[NUMBERS].shape[1],), name=NUMBERS))
         parts.append(_normalize(inputs[-1], read_pieces(train, NUMBERS), "normalize"))
+        if size.bins:
+            parts.append(_encode_bins(parts[-1], train, size.bins))
     if CATEGORIES in train.inputs:
         inputs.append(Input((train.inputs[CATEGORIES].shape[1],), dtype="int32", name=CATEGORIES))
         vectors = layers.Embedding(entries, EMBEDDING, name="vectors")(inputs[-1])
@@ -52,48 +64,83 @@ def table_network(train: Samples, target: Target, *, entries: int, calendar: Arr
     scores = []
     for branch in range(BRANCHES):
         hidden = features
-        for depth in range(2):
-            hidden = layers.Dense(UNITS, activation="relu", name=f"hidden{branch}_{depth}")(hidden)
-            hidden = layers.Dropout(0.1, seed=branch, name=f"dropout{branch}_{depth}")(hidden)
+        for depth in range(size.depth):
+            units = _scale_count(UNITS, size)
+            hidden = layers.Dense(units, activation="relu", name=f"hidden{branch}_{depth}")(hidden)
+            hidden = layers.Dropout(size.dropout, seed=branch, name=f"dropout{branch}_{depth}")(hidden)
         scores.append(_score_layer(target, f"score{branch}")(hidden))
     deep = layers.Average(name="average")(scores)
     sums = layers.Add(name="sum")([deep, _score_layer(target, "linear")(features)])
     return Model(inputs, _answer(sums, target), name="table_network")
 
 
-def picture_network(train: Samples, target: Target) -> Any:
+def _encode_bins(normalized: Any, train: Samples, bins: int) -> Any:
+    """How far each number is through each of its bins, from 0 to 1: (n, columns times bins); the bins are training quantiles.
+
+    "Piecewise linear encoding" (Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS 2022),
+    as a layer of fixed weights and a clip, so that every format computes it alike.
+    """
+    from keras import layers
+
+    looked_at = train.read(NUMBERS, slice(0, None, max(1, len(train) // QUANTILE_ROWS))).astype(np.float64)
+    columns = looked_at.shape[1]
+    bins = max(1, min(bins, MOST_BINS // columns))
+    mean, variance = measure_moments(read_pieces(train, NUMBERS))
+    scale = np.where(variance > 0, np.sqrt(variance), 1)
+    ends = (np.quantile(looked_at, np.linspace(0, 1, bins + 1), axis=0) - mean) / scale
+    widths = np.diff(ends, axis=0)
+    slopes = np.divide(1, widths, out=np.zeros_like(widths), where=widths > 1e-6)  # an empty bin stays 0
+    kernel = np.zeros((columns, columns, bins), np.float32)
+    kernel[np.arange(columns), np.arange(columns)] = slopes.T
+    layer = layers.Dense(columns * bins, trainable=False, name="bins")
+    places = layer(normalized)
+    layer.set_weights([kernel.reshape(columns, -1), (-ends[:-1] * slopes).T.reshape(-1).astype(np.float32)])
+    return layers.ReLU(max_value=1.0, name="through_bins")(places)
+
+
+def picture_sizes(shape: Sequence[int]) -> SizeRange:
+    """Of pictures (height, width, channels): large ones are halved once more, and none more often than their sides allow."""
+    side = min(shape[:2])
+    most = max(1, min(4 + (side >= LARGE_SIDE), side.bit_length() - 1))
+    usual = min(most, 3 + (side >= LARGE_SIDE))
+    return SizeRange(NetworkSize(1.0, usual, 0.2), (0.5, 2.0), (min(2, usual), most), (0.0, 0.6))
+
+
+def picture_network(train: Samples, target: Target, size: NetworkSize) -> Any:
     """A small convolutional network on bytes (n, height, width, 1 or 3) as float32, 0 to 255."""
     from keras import Input, Model, layers
 
     ((name, pictures),) = train.inputs.items()
     picture = Input(pictures.shape[1:], name=name)
     features = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(picture)
-    filters = (16, 32, 64, 96) if min(pictures.shape[1:3]) >= LARGE_SIDE else (24, 48, 96)
-    for number, count in enumerate(filters, 1):
+    filters = PICTURE_FILTERS[min(pictures.shape[1:3]) >= LARGE_SIDE][: size.depth]
+    for number, usual in enumerate(filters, 1):
+        count = _scale_count(usual, size)
         features = _convolve(layers.Conv2D(count, 3, padding="same", use_bias=False, name=f"conv{number}"), features)
         features = layers.MaxPooling2D(name=f"pool{number}")(features)
     features = layers.GlobalAveragePooling2D(name="mean")(features)
-    features = layers.Dropout(0.2, seed=0, name="dropout")(features)
+    features = layers.Dropout(size.dropout, seed=0, name="dropout")(features)
     return Model(picture, _answer(_score_layer(target, "score")(features), target), name="picture_network")
 
 
-def window_network(train: Samples, target: Target) -> Any:
+def window_network(train: Samples, target: Target, size: NetworkSize) -> Any:
     """A small 1-D convolutional network on sensor windows (n, time, channels), float32 in their own units."""
     from keras import Input, Model, layers
 
     ((name, windows),) = train.inputs.items()
     window = Input(windows.shape[1:], name=name)
     features = _normalize(window, read_pieces(train, name), "normalize")
-    for number, count in enumerate((32, 48, 64), 1):
+    for number, usual in enumerate(WINDOW_FILTERS[: size.depth], 1):
+        count = _scale_count(usual, size)
         features = _convolve(layers.Conv1D(count, 7, padding="same", use_bias=False, name=f"conv{number}"), features)
         if features.shape[1] >= 4:
             features = layers.MaxPooling1D(2, name=f"pool{number}")(features)
     features = layers.GlobalAveragePooling1D(name="mean")(features)
-    features = layers.Dropout(0.3, seed=0, name="dropout")(features)
+    features = layers.Dropout(size.dropout, seed=0, name="dropout")(features)
     return Model(window, _answer(_score_layer(target, "score")(features), target), name="window_network")
 
 
-def sound_network(train: Samples, target: Target, *, rate: int) -> Any:
+def sound_network(train: Samples, target: Target, size: NetworkSize, *, rate: int) -> Any:
     """A small convolutional network on the log-mel spectrum of PCM (n, values), float32 of 16 bits: -32768 to 32767.
 
     The spectrum is made by convolutions whose kernels never change: a Hann window times cosines and sines, then a matrix that
@@ -103,14 +150,14 @@ def sound_network(train: Samples, target: Target, *, rate: int) -> Any:
 
     ((name, sounds),) = train.inputs.items()
     length = sounds.shape[1]
-    size = min(round(FRAME * rate), length)
-    waves, bands = _fourier_kernels(size), _mel_matrix(size, rate)
+    frame = min(round(FRAME * rate), length)
+    waves, bands = _fourier_kernels(frame), _mel_matrix(frame, rate)
     sound = Input((length,), name=name)
     values = layers.Reshape((length, 1), name="values")(layers.Rescaling(1 / 32768, name="rescale")(sound))
     powers = []
     for part, kernel in zip(("cosine", "sine"), waves, strict=True):
         layer = layers.Conv1D(
-            kernel.shape[2], size, strides=max(1, size // 2), use_bias=False, trainable=False, name=part
+            kernel.shape[2], frame, strides=max(1, frame // 2), use_bias=False, trainable=False, name=part
         )
         parts = layer(values)
         layer.set_weights([kernel])
@@ -122,12 +169,13 @@ def sound_network(train: Samples, target: Target, *, rate: int) -> Any:
     heard = train.feeds(slice(0, None, max(1, len(train) // LEVEL_SAMPLES)))
     features = _normalize(spectrum, [Model(sound, spectrum).predict(heard, verbose=0)], "level")
     features = layers.Reshape((*features.shape[1:], 1), name="picture")(features)
-    for number, count in enumerate((16, 32, 48), 1):
+    for number, usual in enumerate(SOUND_FILTERS[: size.depth], 1):
+        count = _scale_count(usual, size)
         features = _convolve(layers.Conv2D(count, 3, padding="same", use_bias=False, name=f"conv{number}"), features)
         if min(features.shape[1:3]) >= 2:
             features = layers.MaxPooling2D(name=f"pool{number}")(features)
     features = layers.GlobalAveragePooling2D(name="mean")(features)
-    features = layers.Dropout(0.2, seed=0, name="dropout")(features)
+    features = layers.Dropout(size.dropout, seed=0, name="dropout")(features)
     return Model(sound, _answer(_score_layer(target, "score")(features), target), name="sound_network")
 
 
@@ -150,12 +198,19 @@ def _mel_matrix(size: int, rate: int) -> Array:
     return triangles
 
 
-def tensor_network(train: Samples, target: Target) -> Any:
+def tensor_network(train: Samples, target: Target, size: NetworkSize) -> Any:
     """The network for the shape that samples have: pictures, windows, or rows of numbers."""
     rank = max(array.ndim for array in train.inputs.values())
     if rank == 4:
-        return picture_network(train, target)
-    return window_network(train, target) if rank == 3 else table_network(train, target, entries=0)
+        return picture_network(train, target, size)
+    return window_network(train, target, size) if rank == 3 else table_network(train, target, size, entries=0)
+
+
+def tensor_sizes(shape: Sequence[int]) -> SizeRange:
+    """The sizes of `tensor_network` for samples of this shape, without the axis of samples."""
+    if len(shape) == 3:
+        return picture_sizes(shape)
+    return WINDOW_SIZES if len(shape) == 2 else TABLE_SIZES
 
 
 def read_pieces(samples: Samples, name: str) -> Iterator[Array]:
@@ -182,6 +237,11 @@ def _normalize(tensor: Any, pieces: Iterable[Array], name: str) -> Any:
     mean, variance = measure_moments(pieces)
     variance[variance == 0] = 1
     return layers.Normalization(axis=-1, mean=mean, variance=variance, name=name)(tensor)
+
+
+def _scale_count(usual: int, size: NetworkSize) -> int:
+    """Units of a layer, a multiple of eight, which kernels are quickest with; the usual number at a width of 1."""
+    return max(8, round(usual * size.width / 8) * 8)
 
 
 def _convolve(layer: Any, features: Any) -> Any:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
+from functools import partial
 
 from edgeship.train.card import Proportion
 from edgeship.train.card_page import markdown_table
 from edgeship.train.own_data.card import OwnDataCard
-from edgeship.train.own_data.expectations import Baseline, GroupErrors
+from edgeship.train.own_data.expectations import Baseline, FoldsEstimate, GroupErrors, Results
+from edgeship.train.own_data.tuning.results import Search
 from edgeship.untrusted import printable, shorten_text
 
 MOST_CLASSES = 20  # of a confusion matrix that is shown
+SHOWN_THRESHOLDS = tuple(step / 10 for step in range(1, 10))
 
 
-def render_markdown(card: OwnDataCard) -> str:
-    """The card as a page to read."""
-    sections = (_head, _baselines, _errors, _failures, _data, _training, _provenance)
+THRESHOLDS, SEARCH = "thresholds.svg", "tuning.svg"
+
+
+def failure_picture(number: int) -> str:
+    """The name of the picture of a failure, counted from 0."""
+    return f"failure-{number + 1}"
+
+
+def render_markdown(card: OwnDataCard, pictures: Collection[str] = ()) -> str:
+    """The card as a page to read, with those `pictures` that there are files of."""
+    with_pictures = partial(_errors, pictures), partial(_failures, pictures), partial(_search, pictures)
+    sections = (_head, _baselines, *with_pictures, _data, _training, _provenance)
     return "\n".join(line for section in sections for line in section(card))
 
 
@@ -26,6 +39,9 @@ def _head(card: OwnDataCard) -> Iterable[str]:
     yield ""
     yield describe_quality(card)
     yield ""
+    if card.results.repeated:
+        yield _describe_repeated(card.results.repeated, card.results.accuracy is not None)
+        yield ""
     yield f"- model: `{model.file}`, {model.parameters:,} parameters, sha256 `{model.sha256}`"
     for spec in (*model.inputs, *model.outputs):
         shape = " x ".join("batch" if size is None else str(size) for size in spec.shape)
@@ -55,9 +71,20 @@ def describe_quality(card: OwnDataCard) -> str:
     )
 
 
+def _describe_repeated(found: FoldsEstimate, is_share: bool) -> str:
+    value, low, high = (_figure(item, is_share) for item in (found.value, found.low, found.high))
+    what = "accuracy" if is_share else "root mean square error"
+    return (
+        f"Over {found.folds} folds in {found.repeats} repetitions: {what} {value} (95 % interval {low} to {high}, which allows "
+        "for what folds share: Nadeau and Bengio 2003). What follows is of the first repetition, but for the baselines."
+    )
+
+
 def _baselines(card: OwnDataCard) -> Iterable[str]:
     results = card.results
     mine = results.accuracy.value if results.accuracy else results.rmse
+    if results.repeated:
+        mine = results.repeated.value
     rows = [("the network", _figure(mine, results.accuracy is not None), "", "")]
     for item in results.baselines:
         rows.append((item.name, *_baseline_cells(item)))
@@ -79,7 +106,7 @@ def _figure(value: float | None, share: bool) -> str:
     return "-" if value is None else f"{value:.2%}" if share else f"{value:.5g}"
 
 
-def _errors(card: OwnDataCard) -> Iterable[str]:
+def _errors(pictures: Collection[str], card: OwnDataCard) -> Iterable[str]:
     results = card.results
     if results.accuracy is None:
         return
@@ -98,14 +125,27 @@ def _errors(card: OwnDataCard) -> Iterable[str]:
         matrix = [(label, *row) for label, row in zip(labels, results.confusion, strict=True)]
         yield from markdown_table(("", *labels), matrix)
     if results.threshold_curve:
-        yield f"The answer is `{labels[1]}` above a probability of {results.threshold:g}. Other thresholds, errors of a thousand:"
-        yield ""
-        points = [
-            (f"{item.threshold:g}", item.false_positives, item.false_negatives) for item in results.threshold_curve
-        ]
-        yield from markdown_table(("threshold", f"wrongly {labels[1]}", f"{labels[1]} missed"), points)
+        yield from _thresholds(results, labels[1], pictures)
     if results.groups:
         yield from _groups(results.groups)
+
+
+def _thresholds(results: Results, label: str, pictures: Collection[str]) -> Iterable[str]:
+    yield f"The answer is {label} above a probability of {results.threshold:g}. Other thresholds, errors of a thousand samples:"
+    yield ""
+    points = [
+        (f"{item.threshold:g}", item.false_positives, item.false_negatives, _share(item.precision), _share(item.recall))
+        for item in results.threshold_curve
+        if item.threshold in SHOWN_THRESHOLDS
+    ]
+    yield from markdown_table(("threshold", f"wrongly {label}", f"{label} missed", "precision", "recall"), points)
+    if THRESHOLDS in pictures:
+        yield f"![precision, recall and errors over the threshold]({THRESHOLDS})"
+        yield ""
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _groups(found: GroupErrors) -> Iterable[str]:
@@ -119,7 +159,7 @@ def _groups(found: GroupErrors) -> Iterable[str]:
     yield from markdown_table(("group", "accuracy", "95 % Wilson interval", "samples"), rows)
 
 
-def _failures(card: OwnDataCard) -> Iterable[str]:
+def _failures(pictures: Collection[str], card: OwnDataCard) -> Iterable[str]:
     if not card.results.failures:
         return
     yield "## Where it is surest and wrong" if card.results.accuracy else "## Where it is farthest off"
@@ -131,10 +171,56 @@ def _failures(card: OwnDataCard) -> Iterable[str]:
             _cell(item.answer),
             "-" if item.certainty is None else f"{item.certainty:.0%}",
             _cell(item.content),
+            *([f"![sample]({name})"] if (name := failure_picture(number)) in pictures else []),
         )
-        for item in card.results.failures
+        for number, item in enumerate(card.results.failures)
     ]
-    yield from markdown_table(("sample", "is", "answer", "probability", "content"), rows)
+    heads = ("sample", "is", "answer", "probability", "content", "picture")
+    yield from markdown_table(heads[: len(rows[0])], rows)
+
+
+def _search(pictures: Collection[str], card: OwnDataCard) -> Iterable[str]:
+    tuning = card.tuning
+    if tuning is None:
+        return
+    first = tuning.searches[0]
+    yield "## Tuning"
+    yield ""
+    each = f" for each of {len(tuning.searches)} splits" if len(tuning.searches) > 1 else ""
+    splits = f" in {first.splits} splits of what is not tested" if first.splits > 1 else ""
+    yield (
+        f"{len(first.trials)} configurations were tried{each}, judged by the loss on {first.samples:,} validation "
+        f"samples{splits}; no test sample was used. Method: {tuning.method}."
+    )
+    yield ""
+    yield _describe_gain(first)
+    yield ""
+    names = list(first.trials[0].values)
+    ranked = sorted(first.trials, key=lambda trial: (-trial.budget, trial.loss is None, trial.loss or 0.0))
+    rows = [
+        (
+            f"{trial.number}{' (usual)' if trial.number == 0 else ''}{', taken' if trial.number == first.chosen else ''}",
+            *(f"{trial.values[name]:.3g}" for name in names),
+            f"{trial.budget:.0%}",
+            "-" if trial.loss is None or trial.stopped else f"{trial.loss:.4f}",
+        )
+        for trial in ranked
+    ]
+    yield from markdown_table(("trial", *(name.replace("_", " ") for name in names), "trained", "loss"), rows)
+    if SEARCH in pictures:
+        yield f"![trials by budget, and losses by value]({SEARCH})"
+        yield ""
+
+
+def _describe_gain(search: Search) -> str:
+    if search.chosen == 0:
+        return "**None was better than the usual configuration**, which was taken."
+    if search.usual_loss is None or search.chosen_loss is None:
+        return f"Trial {search.chosen} was taken; the usual configuration did not converge."
+    return (
+        f"Trial {search.chosen} was taken: its loss is {search.chosen_loss:.4f}, that of the usual configuration "
+        f"{search.usual_loss:.4f}. The best of many looks better than it is; the figures above are of samples that none saw."
+    )
 
 
 def _data(card: OwnDataCard) -> Iterable[str]:
@@ -154,7 +240,9 @@ def _training(card: OwnDataCard) -> Iterable[str]:
     yield "## Training"
     yield ""
     yield from markdown_table(("epoch", "loss", "validation loss", "seconds"), rows)
-    yield from markdown_table(("setting", "value"), [("seed", card.seed), *asdict(card.hyperparameters).items()])
+    network = [(f"network's {name}", value) for name, value in asdict(card.network).items()] if card.network else []
+    settings = [("seed", card.seed), *asdict(card.hyperparameters).items(), *network]
+    yield from markdown_table(("setting", "value"), settings)
 
 
 def _provenance(card: OwnDataCard) -> Iterable[str]:
@@ -174,5 +262,5 @@ def _percents(share: Proportion) -> tuple[str, str]:
 
 
 def _cell(text: str) -> str:
-    """A text of somebody's data, on one line and of bearable length."""
-    return printable(shorten_text(text, 200)).replace("`", "'")
+    """A text of somebody's data, on one line and of bearable length; what Markdown would act on is only shown."""
+    return re.sub(r"([\\*_\[\]<>#])", r"\\\1", printable(shorten_text(text, 200)).replace("`", "'"))

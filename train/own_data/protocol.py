@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -38,19 +39,32 @@ class Split:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How it was split: `method` is hold-out or k-fold, in `folds` parts, by `unit` (samples, a group or a time), and why."""
+    """How it was split: `method` is hold-out or k-fold, in `folds` parts, by `unit` (samples, a group or a time), and why.
+
+    `repeats`: how often it was split anew into folds.
+    """
 
     method: str
     folds: int
     unit: str
     reason: str
+    repeats: int = 1
 
 
-def choose_splits(data: OwnData) -> tuple[Protocol, list[Split]]:
-    """The protocol, and its splits, of which the first is that of the model that is shipped.
+@dataclass(frozen=True)
+class ProtocolOptions:
+    """What is asked for: so many `folds` (None: by the size of the data), `repeats` times anew."""
+
+    folds: int | None = None
+    repeats: int = 1
+
+
+def choose_splits(data: OwnData, asked: ProtocolOptions | None = None) -> tuple[Protocol, list[Split]]:
+    """The protocol, and its splits, repetition by repetition, of which the first is that of the model that is shipped.
 
     Raises InputError where there are too few samples, classes or groups for one.
     """
+    asked = asked or ProtocolOptions()
     count = len(data.targets)
     if count < max(LEAST_SAMPLES, len(data.target.labels)):
         raise InputError(
@@ -59,6 +73,8 @@ def choose_splits(data: OwnData) -> tuple[Protocol, list[Split]]:
         )
     _check_classes(data)
     if data.times is not None:
+        if asked != ProtocolOptions():
+            raise InputError("--folds and --repeats do not go with --time, which tests the latest samples once")
         protocol = Protocol(
             "hold-out", 1, f"time ({data.timed_by})", "the latest fifth is tested, as the future will be"
         )
@@ -68,12 +84,40 @@ def choose_splits(data: OwnData) -> tuple[Protocol, list[Split]]:
         protocol = Protocol("hold-out", 1, unit, "the data comes with samples to test on")
         return protocol, [_split_as_given(data, data.held_out)]
     folds = count // GATE_SAMPLES if count >= 3 * GATE_SAMPLES else FOLDS
+    if asked.folds is not None or asked.repeats > 1:
+        return _repeat_folds(data, asked.folds or FOLDS, asked.repeats, unit)
     if count >= SMALL:
         reason = f"{count:,} samples are enough to hold a part out once"
         return Protocol("hold-out", 1, unit, reason), [next(_folds(data, FOLDS))]
     reason = f"{count:,} samples are few (below {SMALL:,}): each of them is tested once"
     splits = list(_folds(data, folds))
     return Protocol("k-fold", len(splits), unit, reason), splits
+
+
+def _repeat_folds(data: OwnData, folds: int, repeats: int, unit: str) -> tuple[Protocol, list[Split]]:
+    """The folds that were asked for, with a new seed in each repetition."""
+    distinct = len(data.targets) if data.groups is None else len(np.unique(data.groups))
+    largest = int(np.bincount(data.targets).max()) if data.target.is_class else distinct
+    if folds > min(distinct, largest):
+        what = "samples" if data.groups is None else f"groups of {data.grouped_by}"
+        most = f"{distinct} {what}" if folds > distinct else f"{largest} samples in the largest class"
+        raise InputError(f"{printable(data.name)}: --folds {folds} of {most}; give fewer")
+    splits = [split for repeat in range(repeats) for split in _folds(data, folds, SEED + repeat)]
+    method = "k-fold" if repeats == 1 else "repeated k-fold"
+    reason = f"asked for: {folds} folds" + (f", {repeats} times anew" if repeats > 1 else "")
+    return Protocol(method, folds, unit, reason, repeats), splits
+
+
+def inner_splits(data: OwnData, split: Split, most: int) -> list[tuple[Array, Array]]:
+    """Up to `most` times training and validation rows of what a split does not test; the first are those of the split itself.
+
+    By time there is one: what is later than what is learned from.
+    """
+    own = (split.train, split.validation)
+    if most == 1 or data.times is not None:
+        return [own]
+    rest = np.sort(np.concatenate(own))
+    return [own, *itertools.islice(_parts(data, rest, VALIDATION_PARTS), 1, most)]
 
 
 def _check_classes(data: OwnData) -> None:
@@ -106,9 +150,9 @@ def _split_as_given(data: OwnData, held_out: Array) -> Split:
     return Split(more, fewer, _limit(held_out)[1])
 
 
-def _folds(data: OwnData, folds: int) -> Iterator[Split]:
+def _folds(data: OwnData, folds: int, seed: int = SEED) -> Iterator[Split]:
     rows = np.arange(len(data.targets))
-    for rest, test in _parts(data, rows, folds):
+    for rest, test in _parts(data, rows, folds, seed):
         train, validation = next(_parts(data, rest, VALIDATION_PARTS))
         if data.groups is not None:
             yield Split(train, validation, test)
@@ -117,7 +161,7 @@ def _folds(data: OwnData, folds: int) -> Iterator[Split]:
         yield Split(np.sort(np.concatenate([train, more])), validation, fewer)
 
 
-def _parts(data: OwnData, rows: Array, folds: int) -> Iterator[tuple[Array, Array]]:
+def _parts(data: OwnData, rows: Array, folds: int, seed: int = SEED) -> Iterator[tuple[Array, Array]]:
     """The rows in two parts as often as there are folds, each row once in the second; classes in proportion, groups whole."""
     groups = None if data.groups is None else data.groups[rows]
     if groups is not None:
@@ -130,11 +174,11 @@ def _parts(data: OwnData, rows: Array, folds: int) -> Iterator[tuple[Array, Arra
     targets = data.targets[rows]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class may have fewer samples than there are folds
-        for rest, part in _splitter(data.target.is_class, groups is not None, folds).split(rows, targets, groups):
+        for rest, part in _splitter(data.target.is_class, groups is not None, folds, seed).split(rows, targets, groups):
             yield rows[rest], rows[part]
 
 
-def _splitter(is_class: bool, grouped: bool, folds: int) -> Any:
+def _splitter(is_class: bool, grouped: bool, folds: int, seed: int) -> Any:
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     kind = {
@@ -143,7 +187,7 @@ def _splitter(is_class: bool, grouped: bool, folds: int) -> Any:
         (False, True): GroupKFold,
         (False, False): KFold,
     }[is_class, grouped]
-    return kind(folds, shuffle=True, random_state=SEED)
+    return kind(folds, shuffle=True, random_state=seed)
 
 
 def _limit(held_out: Array, train: Array | None = None) -> tuple[Array, Array]:

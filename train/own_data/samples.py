@@ -10,6 +10,8 @@ import numpy as np
 
 from edgeship.light_dataclass import dataclass
 from edgeship.train.dataset import Array
+from edgeship.train.own_data.configuration import NetworkSize, SizeRange
+from edgeship.train.own_data.pages.sample_pictures import Picture
 
 DECISION = 0.5  # the probability of the second of two classes from which on it is the answer
 
@@ -90,12 +92,13 @@ class Prepared:
     """All samples of a source as a model takes them, with what was learned from the training rows alone.
 
     `forms` are the tables `[input.NAME]` of `edgeship.toml`, by which an app makes the same inputs. `build` gives an untrained
-    network; `finish` sets what a trained one could not learn.
+    network of a size, `sizes` the usual one and those that tuning tries; `finish` sets what a trained one could not learn.
     """
 
     inputs: Mapping[str, Array]
     forms: Mapping[str, Mapping[str, Any]]
-    build: Callable[[Samples, Target], Any]
+    build: Callable[[Samples, Target, NetworkSize], Any]
+    sizes: SizeRange
     finish: Callable[[Any], None] = lambda _: None
 
 
@@ -107,9 +110,9 @@ class OwnData:
     and `times` of the same shape, with what they are called, where a protocol goes by them. `prepare` makes the inputs with
     what the given training rows (int64) tell. `features` gives what baselines take, (rows, features) with NaN for what is
     missing, and `categorical` says which of these are places in a list. `describe_row` says which row or file a sample is,
-    and `show_row` what is in it. `digest` is of what was read (sha256), `preprocessing` tells people what the model takes.
-    `held_out` are the samples (int64) that the data itself has for tests, where it has some; `source` and `licence` tell where
-    it comes from.
+    and `show_row` what is in it, and `draw_row` draws it where it is more than a row. `digest` is of what was read (sha256),
+    `preprocessing` tells people what the model takes. `held_out` are the samples (int64) that the data itself has for tests,
+    where it has some; `source` and `licence` tell where it comes from.
     """
 
     kind: str
@@ -122,6 +125,7 @@ class OwnData:
     digest: str
     preprocessing: str
     show_row: Callable[[int], str] = lambda _: ""
+    draw_row: Callable[[int], Picture | None] = lambda _: None
     groups: Array | None = None
     times: Array | None = None
     categorical: Sequence[bool] = ()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import datetime
 import functools
-import json
 import os
-import platform
 import threading
 import time
 import zipfile
@@ -18,77 +15,93 @@ from typing import Any
 
 import numpy as np
 
-from edgeship import untrusted
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.processes import progress_events
-from edgeship.storage import cache, digest
 from edgeship.toml_tables import toml_key, toml_value
 from edgeship.train import trainer
-from edgeship.train.card import ModelFacts, TrainingMachine, TrainingSeconds, code_version, describe_model
-from edgeship.train.dataset import Array, DataDescription, SplitDescription, digest_of
-from edgeship.train.own_data import baselines, expectations, networks, page, protocol
+from edgeship.train.card import ModelFacts, TrainingSeconds, describe_model
+from edgeship.train.dataset import Array
+from edgeship.train.own_data import baselines, card_writing, networks, protocol
 from edgeship.train.own_data.built_in.catalogue import BUILT_IN
-from edgeship.train.own_data.card import EpochLoss, OwnDataCard, Plan
-from edgeship.train.own_data.protocol import Protocol, Split
+from edgeship.train.own_data.card import OwnDataCard
+from edgeship.train.own_data.card_writing import CARD, Outcome
+from edgeship.train.own_data.configuration import Configuration
+from edgeship.train.own_data.protocol import Protocol, ProtocolOptions, Split
 from edgeship.train.own_data.samples import DECISION, OwnData, Prepared, Samples, Target
 from edgeship.train.own_data.sources.source import Source, read_source
-from edgeship.train.own_data.sources.windows import STRETCHES
+from edgeship.train.own_data.tuning.results import Tuning, TuningOptions
+from edgeship.train.own_data.tuning.trial import Task
+from edgeship.train.own_data.tuning.worker import Assignment
 
 CALIBRATION = 500  # samples of the training data
 CHUNK = 4096  # samples that are copied at once
 INPUTS = "inputs.toml"
-CARD = "model-card.json"
-TOOLS = ("scikit-learn", "pyarrow")
+Tell = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for: a source (the fields of `Source`) or a built-in task, which is not tuned; how it is split and tuned.
+
+    The files will lie in `out`.
+    """
+
+    source: dict[str, Any] | None
+    task: str | None
+    out: str
+    seed: int
+    epochs: int | None
+    protocol: ProtocolOptions
+    tuning: TuningOptions | None
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One split's network, with what it was made of, how it went, and what it and the baselines say of the test samples."""
+    """The network of a split with what it was made of."""
 
     model: Any
     prepared: Prepared
     target: Target
-    plan: Plan
-    curve: tuple[EpochLoss, ...]
-    scores: Array
-    baselines: Mapping[str, Array]
 
 
-def run(
-    *, source: dict[str, Any] | None, task: str | None, staging: str, out: str, seed: int, epochs: int | None
-) -> OwnDataCard:
-    """Train on a source (the fields of `Source`) or a built-in task, write all files into the folder `staging`; returns the card.
+def run(*, job: dict[str, Any], staging: str) -> OwnDataCard:
+    """Do a `Job` (as JSON): write all files into the folder `staging`; returns the model card.
 
-    `out` is where the files will lie: a card that is there tells how often the same test split was used. Progress goes to a
-    file beside the results. Raises InputError where the data cannot be used or the files cannot be written.
+    A card that lies in `out` tells how often the same test split was used, and a search keeps its journal there. Progress goes to
+    a file beside the results. Raises InputError where the data cannot be used or the files cannot be written.
     """
+    from edgeship import typed_json
+
     start, folder = time.perf_counter(), Path(staging)
     tell = functools.partial(progress_events.append_event, folder / progress_events.FILE)
     atexit.register(trainer.remove_folder, folder)  # see `trainer.run`
     threading.Thread(target=trainer.end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
-    data = BUILT_IN[task].read(folder) if task else _read_asked(source or {}, folder)
-    how, splits = protocol.choose_splits(data)
+    asked: Job = typed_json.convert(Job, job)
+    data = BUILT_IN[asked.task].read(folder) if asked.task else _read_asked(asked.source or {}, folder)
+    how, splits = protocol.choose_splits(data, asked.protocol)
     tell(event="stage", text=_describe_data(data, how))
     clock, cpu = time.perf_counter(), time.process_time()
-    trained = [_train_split(data, split, seed + number, epochs, tell) for number, split in enumerate(splits)]
-    seconds = TrainingSeconds(time.perf_counter() - clock, time.process_time() - cpu, 0.0)
-    tell(event="stage", text="evaluating the saved model")
     try:
-        facts, scores = _save_model(folder, data, trained[0], splits[0])
-        trained[0] = replace(trained[0], scores=scores)
-        _write_files(folder, data, trained[0], splits[0])
-        description = _describe_splits(data, splits[0], how)
-        card = _build_card(data, how, splits, trained, facts, description)
+        tuning, chosen = _tune(data, splits, asked, tell)
+        first, outcomes = _train_splits(data, splits, chosen, asked, tell)
+        seconds = TrainingSeconds(time.perf_counter() - clock, time.process_time() - cpu, 0.0)
+        tell(event="stage", text="evaluating the saved model")
+        facts, scores = _save_model(folder, data, first, splits[0])
+        outcomes[0] = replace(outcomes[0], scores=scores)
+        _write_files(folder, data, first, splits[0])
+        description = card_writing.describe_splits(data, splits[0], how)
+        card = card_writing.build_card(data, how, splits, outcomes, facts, description)
         card = replace(
             card,
-            seed=seed,
-            task=task or card.task,
-            title=BUILT_IN[task].title if task else card.title,
-            test_uses=_count_uses(Path(out) / CARD, description) + 1,
+            seed=asked.seed,
+            task=asked.task or card.task,
+            title=BUILT_IN[asked.task].title if asked.task else card.title,
+            tuning=tuning,
+            test_uses=card_writing.count_uses(Path(asked.out) / CARD, description) + 1,
             seconds=replace(seconds, total=round(time.perf_counter() - start, 1)),
         )
-        return _write_card(folder, card)
+        return card_writing.write_card(folder, card, data)
     except OSError as error:
         raise InputError(f"the results cannot be written ({error}); free some space or give another --out") from error
 
@@ -97,12 +110,44 @@ def _read_asked(source: dict[str, Any], folder: Path) -> OwnData:
     return read_source(Source(**{**source, "path": Path(source["path"])}), folder)
 
 
+def _tune(
+    data: OwnData, splits: Sequence[Split], asked: Job, tell: Tell
+) -> tuple[Tuning | None, list[Configuration] | None]:
+    """The configuration of each split; none where the usual one is taken."""
+    if asked.tuning is None or asked.source is None:
+        return None, None
+    from edgeship.train.own_data.tuning.search import tune_splits
+
+    task = Task(0, {}, (), asked.seed, asked.epochs)
+    source = {**asked.source, "path": str(Path(asked.source["path"]).absolute())}  # other machines find it there, too
+    first = Assignment(source, asked.protocol, 0, task, data.digest)
+    return tune_splits(data, splits, asked.tuning, first, Path(asked.out), tell)
+
+
+def _train_splits(
+    data: OwnData, splits: Sequence[Split], chosen: Sequence[Configuration] | None, asked: Job, tell: Tell
+) -> tuple[Trained, list[Outcome]]:
+    """The network of the first split, and what came out of each."""
+    first, outcomes = None, list[Outcome]()
+    for number, split in enumerate(splits):
+        trained, outcome = _train_split(
+            data, split, chosen[number] if chosen else None, asked.seed + number, asked.epochs, tell
+        )
+        first = first or trained
+        outcomes.append(outcome)
+    if first is None:
+        raise InputError(f"{data.name}: nothing to split")
+    return first, outcomes
+
+
 def _describe_data(data: OwnData, how: Protocol) -> str:
     what = f"{len(data.target.labels)} classes" if data.target.is_class else "a value"
     return f"{data.name}: {len(data.targets):,} samples, {what}; {how.method} by {how.unit}: {how.reason}"
 
 
-def _train_split(data: OwnData, split: Split, seed: int, epochs: int | None, tell: Callable[..., None]) -> Trained:
+def _train_split(
+    data: OwnData, split: Split, chosen: Configuration | None, seed: int, epochs: int | None, tell: Tell
+) -> tuple[Trained, Outcome]:
     """A network and the baselines of one split; baselines need no validation samples, and are trained on these as well."""
     import keras
 
@@ -113,17 +158,16 @@ def _train_split(data: OwnData, split: Split, seed: int, epochs: int | None, tel
     train, validation, test = (
         Samples(prepared.inputs, data.targets, rows) for rows in (split.train, split.validation, split.test)
     )
+    used = chosen or Configuration(prepared.sizes.usual, fitting.plan_training(len(train), epochs))
     keras.utils.set_random_seed(seed)
-    model = prepared.build(train, target)
-    plan = fitting.plan_training(len(train), epochs)
-    curve = fitting.fit(model, train, validation, target, plan, seed, tell)
+    model = prepared.build(train, target, used.size)
+    curve = fitting.fit(model, train, validation, target, used.plan, seed, tell)
     prepared.finish(model)
     model = networks.restore_units(model, target)
     scores = fitting.predict(model, test, target)
     seen = np.sort(np.concatenate([split.train, split.validation]))
-    return Trained(
-        model, prepared, target, plan, curve, scores, baselines.predict_baselines(data, seen, split.test, seed)
-    )
+    beside = baselines.predict_baselines(data, seen, split.test, seed)
+    return Trained(model, prepared, target), Outcome(used, curve, scores, beside)
 
 
 def _save_model(folder: Path, data: OwnData, trained: Trained, split: Split) -> tuple[ModelFacts, Array]:
@@ -191,94 +235,3 @@ def _write_npz(path: Path, inputs: Mapping[str, Array], targets: Array, rows: Ar
                 np.lib.format.write_array_header_1_0(stream, head)  # type: ignore[arg-type]
                 for start in range(0, len(rows), CHUNK):
                     stream.write(np.ascontiguousarray(array[rows[start : start + CHUNK]]).tobytes())
-
-
-def _describe_splits(data: OwnData, split: Split, how: Protocol) -> DataDescription:
-    """The splits of the shipped model; calibration is a part of its training samples."""
-    groups = data.groups
-    named = {"train": split.train, "validation": split.validation, "test": split.test}
-    return DataDescription(
-        name=data.name,
-        source=data.source,
-        sha256=data.digest,
-        licence=data.licence,
-        split_method=f"{how.method} by {how.unit}: {how.reason}",
-        splits={
-            name: SplitDescription(
-                len(rows),
-                digest_of(rows.astype("<i8")),
-                None if groups is None else tuple(map(str, np.unique(groups[rows])[: protocol.SHOWN_GROUPS])),
-            )
-            for name, rows in named.items()
-        },
-        labels=data.target.labels,
-        notes=data.notes,
-    )
-
-
-def _count_uses(card: Path, description: DataDescription) -> int:
-    """How often the same test split of the same data was used, by the card of the last training into the same folder."""
-    if not card.is_file() or card.is_symlink():
-        return 0
-    try:
-        content = untrusted.read_json(card)
-        same = (content["data"]["sha256"], content["data"]["splits"]["test"]["indices_sha256"]) == (
-            description.sha256,
-            description.splits["test"].indices_sha256,
-        )
-        return int(content["test_uses"]) if same else 0
-    except (InputError, LookupError, TypeError, ValueError):
-        return 0
-
-
-def _build_card(
-    data: OwnData,
-    how: Protocol,
-    splits: Sequence[Split],
-    trained: Sequence[Trained],
-    facts: ModelFacts,
-    description: DataDescription,
-) -> OwnDataCard:
-    rows = np.concatenate([split.test for split in splits])
-    tested = expectations.HeldOut(
-        rows,
-        data.targets[rows],
-        np.concatenate([item.scores for item in trained]),
-        {name: np.concatenate([item.baselines[name] for item in trained]) for name in trained[0].baselines},
-    )
-    groups = (data.grouped_by, data.groups[rows]) if data.groups is not None and data.grouped_by != STRETCHES else None
-    results = expectations.describe_results(data.target, tested, data.describe_row, data.show_row, groups)
-    versions = {name: version for name in TOOLS if (version := cache.installed_version(name))}
-    return OwnDataCard(
-        title=f"{data.target.name} by {data.name}",
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        edgeship=code_version(),
-        seed=0,
-        kind=data.kind,
-        label=data.target.name,
-        model=facts,
-        data=description,
-        protocol=how,
-        test_uses=1,
-        hyperparameters=trained[0].plan,
-        results=results,
-        worse_than=results.worse_than,
-        curve=trained[0].curve,
-        seconds=TrainingSeconds(0.0, 0.0, 0.0),
-        tools={**trainer.tool_versions(), **versions},
-        machine=TrainingMachine(f"{platform.system()} {platform.machine()}", os.cpu_count() or 0),
-    )
-
-
-def _write_card(folder: Path, card: OwnDataCard) -> OwnDataCard:
-    """Write both forms of the card, with the digests of all other files in it; returns it."""
-    (folder / "model-card.md").write_text(page.render_markdown(card), encoding="utf-8")
-    files = {
-        path.name: digest.of_path(path)
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != progress_events.FILE
-    }
-    complete_card = replace(card, files=files)
-    content = json.dumps(complete_card.record(), indent=1, allow_nan=False)
-    (folder / CARD).write_text(content + "\n", encoding="utf-8")
-    return complete_card

@@ -24,7 +24,7 @@ from tests.train.own_data.tables import SHOP, shop_rows, write_table
 from tests.train.own_data.test_files import SENSOR, write_sounds
 
 FILES = {
-    "server.keras", "model-card.json", "model-card.md", "inputs.toml", "labels.txt",
+    "server.keras", "model-card.json", "model-card.md", "model-card.html", "inputs.toml", "labels.txt",
     "train.npz", "validation.npz", "calibration.npz", "evaluation.npz",
 }  # fmt: skip
 
@@ -65,6 +65,8 @@ def test_all_files_are_there_and_are_those_of_the_card(shop: Path, card: dict[st
     assert convert(OwnDataCard, card).record() == card
     page = (shop / "out" / "model-card.md").read_text()
     assert "of 48 samples that it had not seen are right" in page and "boosted trees" in page
+    whole = (shop / "out" / "model-card.html").read_text()
+    assert "boosted trees</td>" in whole and "data:image/svg+xml;base64," in whole, "the thresholds' curve"
 
 
 def test_the_card_tells_the_baselines_and_how_often_it_was_tested(card: dict[str, Any]) -> None:
@@ -102,6 +104,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(shop: Path, tmp_path: Path) ->
         (f"--data {shop}/shop.csv --label bought --out file", "cannot be written"),
         ("--data t.csv", "Name it with --label"),
         ("motion --data t.csv --label x", "not both"),
+        ("motion --tune 5", "--tune goes with --data"),
+        ("--data t.csv --label x --processes 2", "--processes goes with --tune"),
+        ("--data t.csv --label x --tune 3 --engine moon", "unknown engine 'moon'"),
         ("motion --label x", "--label goes with --data"),
         ("--data t.csv --label x --data-dir .", "--data-dir goes with a built-in TASK"),
         ("", "give a built-in TASK or --data"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from edgeship.train.own_data.expectations import HeldOut, Results, compare_answers, describe_results
 from edgeship.train.own_data.samples import Target
@@ -44,6 +45,23 @@ def test_thresholds_trade_one_error_for_the_other() -> None:
     curve = {item.threshold: (item.false_positives, item.false_negatives) for item in found.threshold_curve}
     assert curve[0.1] == (400, 0) and curve[0.5] == (200, 200) and curve[0.8] == (0, 200)
     assert found.threshold == 0.5 and found.accuracy is not None and found.accuracy.value == 0.6
+
+
+def test_precision_recall_and_errors_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(8)
+    truth = (random.random(500) < 0.3).astype(np.int64)
+    second = np.clip(random.normal(0.35 + 0.3 * truth, 0.25), 0, 1).astype(np.float32)
+    found = describe(Target("sick", ("no", "yes")), truth, np.stack([1 - second, second], 1))
+    assert len(found.threshold_curve) == 21
+    for point in found.threshold_curve:
+        answers = second > point.threshold
+        _, false, missed, right = confusion_matrix(truth, answers).ravel().tolist()
+        assert (point.false_positives, point.false_negatives) == (2 * false, 2 * missed)
+        assert point.recall == pytest.approx(recall_score(truth, answers), abs=1e-4)
+        if right + false:
+            assert point.precision == pytest.approx(precision_score(truth, answers), abs=1e-4)
+        else:
+            assert point.precision is None
 
 
 def test_values_are_judged_by_their_distance() -> None:

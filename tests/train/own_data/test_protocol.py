@@ -8,7 +8,8 @@ import pytest
 
 from edgeship.errors import InputError
 from edgeship.train.own_data import protocol
-from edgeship.train.own_data.protocol import choose_splits
+from edgeship.train.own_data.networks import TABLE_SIZES
+from edgeship.train.own_data.protocol import ProtocolOptions, choose_splits, inner_splits
 from edgeship.train.own_data.samples import OwnData, Prepared, Target
 
 
@@ -16,7 +17,7 @@ def make_data(targets: Any, **more: Any) -> OwnData:
     count = len(targets)
     labels = tuple(map(str, range(int(targets.max()) + 1))) if targets.dtype.kind == "i" else ()
     return OwnData(
-        "table", "made up", Target("label", labels), targets, lambda _: Prepared({}, {}, lambda *_: None),
+        "table", "made up", Target("label", labels), targets, lambda _: Prepared({}, {}, lambda *_: None, TABLE_SIZES),
         lambda rows: np.zeros((count, 1)), str, "", "", **more,
     )  # fmt: skip
 
@@ -34,6 +35,42 @@ def test_few_samples_are_each_tested_once(count: int, folds: int) -> None:
     for split in splits:
         parts = np.concatenate([split.train, split.validation, split.test])
         np.testing.assert_array_equal(np.sort(parts), np.arange(count))
+
+
+def test_folds_are_repeated_with_other_splits() -> None:
+    how, splits = choose_splits(make_data(draw_classes(3000)), ProtocolOptions(folds=4, repeats=3))
+    assert (how.method, how.folds, how.repeats, len(splits)) == ("repeated k-fold", 4, 3, 12)
+    for repeat in range(3):
+        rows = np.concatenate([split.test for split in splits[4 * repeat : 4 * repeat + 4]])
+        np.testing.assert_array_equal(np.sort(rows), np.arange(3000))
+    assert not np.array_equal(splits[0].test, splits[4].test)
+    how, splits = choose_splits(make_data(draw_classes(3000)), ProtocolOptions(folds=10))
+    assert (how.method, how.reason, len(splits)) == ("k-fold", "asked for: 10 folds", 10)
+
+
+def test_folds_that_cannot_be_made_are_refused() -> None:
+    groups = (np.arange(60) % 4).astype(str)
+    for more, folds, why in (
+        ({}, 50, "--folds 50 of .* samples in the largest class"),
+        ({"groups": groups, "grouped_by": "box"}, 5, "--folds 5 of 4 groups of box"),
+        ({"times": np.arange(60), "timed_by": "day"}, 3, "do not go with --time"),
+    ):
+        with pytest.raises(InputError, match=why):
+            choose_splits(make_data(draw_classes(60), **more), ProtocolOptions(folds=folds))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_trials_are_judged_on_samples_that_are_not_tested(grouped: bool) -> None:
+    groups = {"groups": (np.arange(300) // 10).astype(str), "grouped_by": "box"} if grouped else {}
+    data = make_data(draw_classes(300), **groups)
+    for split in choose_splits(data)[1]:
+        found = inner_splits(data, split, 3)
+        assert len(found) == 3
+        for part, own in zip(found[0], (split.train, split.validation), strict=True):
+            np.testing.assert_array_equal(part, own)
+        for train, validation in found:
+            assert not set(split.test) & {*train, *validation} and not {*train} & {*validation}
+        assert len(np.unique(np.concatenate([validation for _, validation in found]))) == sum(len(v) for _, v in found)
 
 
 def test_of_many_samples_one_part_is_held_out_and_no_more_than_is_of_use() -> None:

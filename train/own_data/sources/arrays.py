@@ -12,11 +12,13 @@ from edgeship.errors import InputError
 from edgeship.settings import config
 from edgeship.storage import digest
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.networks import NUMBERS, tensor_network
+from edgeship.train.own_data.networks import NUMBERS, tensor_network, tensor_sizes
+from edgeship.train.own_data.pages.sample_pictures import Picture, draw_pixels, draw_window
 from edgeship.train.own_data.samples import OwnData, Prepared, Target
 from edgeship.untrusted import printable
 
 LABELS = "labels.txt"
+SHOWN = 12  # numbers of a row that a card shows
 MOST_FEATURES = 1024  # that a linear model takes of a sample, evenly spread
 
 
@@ -49,13 +51,28 @@ def read_npz(path: Path) -> OwnData:
         name=path.name,
         target=target,
         targets=targets,
-        prepare=lambda _: Prepared({name: inputs}, {}, tensor_network),
+        prepare=lambda _: Prepared({name: inputs}, {}, tensor_network, tensor_sizes(inputs.shape[1:])),
         features=lambda rows: spread_features(inputs, rows),
         describe_row=lambda row: f"sample {row}",
+        show_row=lambda row: _show_numbers(inputs[row]),
+        draw_row=lambda row: _draw_sample(inputs[row]),
         digest=digest.of_path(path),
         preprocessing="the tensor itself",
         trees=inputs.ndim == 2,
     )
+
+
+def _show_numbers(sample: Array) -> str:
+    """The first numbers of a row; pictures and windows are drawn."""
+    if sample.ndim > 1:
+        return ""
+    return ", ".join(f"{value:g}" for value in sample[:SHOWN]) + (", ..." if len(sample) > SHOWN else "")
+
+
+def _draw_sample(sample: Array) -> Picture | None:
+    if sample.ndim == 3:
+        return draw_pixels(sample)
+    return draw_window(sample) if sample.ndim == 2 else None
 
 
 def read_labels(path: Path, values: Array) -> tuple[Target, Array]:

@@ -15,7 +15,8 @@ from edgeship.errors import InputError
 from edgeship.settings.inputs import InputForm
 from edgeship.train import idx
 from edgeship.train.dataset import Array, digest_of
-from edgeship.train.own_data.networks import picture_network
+from edgeship.train.own_data.networks import picture_network, picture_sizes
+from edgeship.train.own_data.pages.sample_pictures import draw_pixels
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.arrays import read_labels
 from edgeship.train.own_data.sources.named_files import NamedFiles, choose_files, read_readable
@@ -53,9 +54,10 @@ def read_pictures(files: NamedFiles, work: Path) -> OwnData:
         name=files.folder.name,
         target=files.target,
         targets=files.targets,
-        prepare=lambda _: Prepared({NAME: pixels[: len(good)]}, {NAME: form}, picture_network),
+        prepare=lambda _: Prepared({NAME: pixels[: len(good)]}, {NAME: form}, picture_network, picture_sizes(shape)),
         features=lambda rows: _take_pixels(pixels, rows),
         describe_row=lambda row: files.names[row],
+        draw_row=lambda row: draw_pixels(pixels[row]),
         digest=files.digest(),
         preprocessing=f"pictures of {height} x {width}, as [input.{NAME}] in inputs.toml says it: bytes, 0 to 255",
         groups=files.groups,
@@ -81,9 +83,12 @@ def read_idx(folder: Path) -> OwnData:
         name=folder.name,
         target=target,
         targets=targets,
-        prepare=lambda _: Prepared({NAME: pixels}, {NAME: _describe_form(grey=True)}, picture_network),
+        prepare=lambda _: Prepared(
+            {NAME: pixels}, {NAME: _describe_form(grey=True)}, picture_network, picture_sizes(pixels.shape[1:])
+        ),
         features=lambda rows: _take_pixels(pixels, rows),
         describe_row=lambda row: f"picture {row}" if row < len(images) else f"test picture {row - len(images)}",
+        draw_row=lambda row: draw_pixels(pixels[row]),
         digest=digest_of(images, classes, test_images, test_classes),
         preprocessing=f"pictures of {images.shape[1]} x {images.shape[2]}: bytes, 0 to 255",
         held_out=np.arange(len(images), len(pixels)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import InputForm
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.networks import sound_network
+from edgeship.train.own_data.networks import SOUND_SIZES, sound_network
+from edgeship.train.own_data.pages.sample_pictures import draw_sound
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.named_files import NamedFiles, choose_files, read_readable
 from edgeship.types import TensorSpec
@@ -80,10 +82,9 @@ def describe_sounds(sounds: Sounds, **facts: Any) -> OwnData:
     pcm, rate = sounds.pcm, sounds.rate
     return OwnData(
         kind="recordings",
-        prepare=lambda _: Prepared(
-            {NAME: pcm}, {NAME: sounds.form}, lambda train, target: sound_network(train, target, rate=rate)
-        ),
+        prepare=lambda _: Prepared({NAME: pcm}, {NAME: sounds.form}, partial(sound_network, rate=rate), SOUND_SIZES),
         features=lambda rows: _take_energies(pcm, rows),
+        draw_row=lambda row: draw_sound(pcm[row], rate),
         preprocessing=f"PCM of 16 bits at {rate:,} Hz, {pcm.shape[1]:,} values; the spectrum is made inside the model",
         **facts,
     )

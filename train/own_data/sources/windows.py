@@ -11,12 +11,14 @@ from edgeship.errors import InputError
 from edgeship.storage import digest
 from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.networks import window_network
+from edgeship.train.own_data.networks import WINDOW_SIZES, window_network
+from edgeship.train.own_data.pages.sample_pictures import draw_window
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.arrays import spread_features
 from edgeship.train.own_data.sources.columns import UNFIT, as_spelled, check_complete, read_columns, read_target
 from edgeship.untrusted import printable
 
+SHOWN = 12  # channels of a window that a card shows
 NAME = "window"
 STRETCHES = "unbroken stretches"  # what windows are split by where no column says it
 LEAST_ROWS = 8  # of a window
@@ -50,15 +52,21 @@ def read_windows(
     samples = np.lib.stride_tricks.sliding_window_view(signals, length, axis=0)[starts].transpose(0, 2, 1)
     samples = np.ascontiguousarray(samples)
     groups = columns[group].names[order][starts] if group else np.char.add("stretch ", stretches.astype(str))
+
+    def spans(window: Array) -> list[tuple[str, float, float]]:
+        return [*zip(channels, window.min(axis=0), window.max(axis=0), strict=True)][:SHOWN]
+
     form: dict[str, Any] = {"kind": "window", "multiply": 1.0, "add": 0.0}
     return OwnData(
         kind="windows",
         name=path.name,
         target=target,
         targets=targets[order][starts],
-        prepare=lambda _: Prepared({NAME: samples}, {NAME: form}, window_network),
+        prepare=lambda _: Prepared({NAME: samples}, {NAME: form}, window_network, WINDOW_SIZES),
         features=lambda rows: spread_features(samples, rows),
         describe_row=lambda row: f"{length} rows from row {int(order[starts[row]]) + 2}",
+        show_row=lambda row: ", ".join(f"{name} {low:.4g} to {high:.4g}" for name, low, high in spans(samples[row])),
+        draw_row=lambda row: draw_window(samples[row]),
         digest=digest.of_path(path),
         preprocessing=f"windows of {length} rows in their own units; channels: {', '.join(channels)}",
         groups=groups,

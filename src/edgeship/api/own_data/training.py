@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeship.api.files import check_outside_of_bundles
 from edgeship.api.results import OwnDataModel
+from edgeship.errors import InputError
 from edgeship.notices import set_visibility
 
+if TYPE_CHECKING:
+    from edgeship.train.own_data.protocol import ProtocolOptions
+
 AnyPath = str | os.PathLike[str]
+LEAST_FOLDS, LEAST_TRIALS = 3, 2
 
 
 def train_on_data(
@@ -23,6 +29,11 @@ def train_on_data(
     query: str | None = None,
     seed: int = 0,
     epochs: int | None = None,
+    folds: int | None = None,
+    repeats: int = 1,
+    tune: int | None = None,
+    processes: int = 1,
+    engine: str = "local",
     progress: bool = False,
 ) -> OwnDataModel:
     """Train a server model on one's own data into the folder `out`, beside baselines of scikit-learn (docs/training/train.md).
@@ -31,18 +42,38 @@ def train_on_data(
     folder of pictures or of WAV files a class, a table of such files and their labels, a folder with four idx files, or an
     `.npz`. `label` names the column of a table that is to be predicted. No value of the column `group` is in two splits; by the
     column `time` the latest samples are tested. `window` makes windows of so many rows out of a long table of sensor values, in
-    the order of `time`. Model card, data files and what the contract says of the inputs (`inputs.toml`, which `init_model` takes
-    into the configuration) are written beside the model. Raises InputError for data that cannot be learned from, or a place that
-    cannot be written.
+    the order of `time`. `folds` and `repeats` ask for (repeated) k-fold, whatever the size of the data.
+
+    `tune` tries so many configurations by their validation loss, `processes` at once, or on the Ray cluster of `engine` "ray";
+    what was tried stands in `tuning.journal` in `out`, and the same call goes on from there. Model card, data files and what the
+    contract says of the inputs (`inputs.toml`, which `init_model` takes into the configuration) are written beside the model.
+    Raises InputError for data that cannot be learned from, or a place that cannot be written.
     """
     from edgeship.tables.database import find_database
     from edgeship.train.own_data import launch, page
     from edgeship.train.own_data.sources.source import Source
+    from edgeship.train.own_data.tuning.results import TuningOptions
 
     check_outside_of_bundles(Path(out) / "server.keras")
     database = find_database(os.fspath(data))
     path = Path(database.file.name or "query") if database else Path(data)
     source = Source(path, label, group, time, window, os.fspath(data) if database else None, query)
+    asked = _check_counts(folds, repeats, tune, processes)
+    tuning = None if tune is None else TuningOptions(tune, processes, engine)
     with set_visibility(progress):
-        card = launch.train(source, Path(out), seed=seed, epochs=epochs)
+        card = launch.train(source, Path(out), seed=seed, epochs=epochs, protocol=asked, tuning=tuning)
     return OwnDataModel(Path(out) / "server.keras", card, page.describe_quality(card))
+
+
+def _check_counts(folds: int | None, repeats: int, tune: int | None, processes: int) -> ProtocolOptions:
+    from edgeship.train.own_data.protocol import ProtocolOptions
+
+    for name, value, least in (
+        ("folds", folds, LEAST_FOLDS),
+        ("repeats", repeats, 1),
+        ("tune", tune, LEAST_TRIALS),
+        ("processes", processes, 1),
+    ):
+        if value is not None and value < least:
+            raise InputError(f"{name}: {value}; it takes at least {least}")
+    return ProtocolOptions(folds, repeats)

@@ -10,6 +10,9 @@ import click
 from edgeship import api
 from edgeship.cli import options, output
 
+# Options that go with --data; what is not given is left to the API.
+OF_DATA = ("label", "group", "time", "window", "folds", "repeats", "tune", "processes", "engine")
+
 
 @click.command("train")
 @click.argument("task", required=False)
@@ -38,6 +41,18 @@ from edgeship.cli import options, output
 @click.option("--allow-worse", is_flag=True, help="Exit code 0 although a baseline is not beaten.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Seed of the training.")
 @click.option("--epochs", type=click.IntRange(1), help="Train this many epochs instead of the task's own number.")
+@click.option(
+    "--folds", type=click.IntRange(3), help="k-fold with so many folds.  [default: by the number of samples, or none]"
+)
+@click.option("--repeats", type=click.IntRange(1), help="Repeat the folds so often, split anew.  [default: 1]")
+@click.option(
+    "--tune",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Try N configurations by their validation loss, the usual one first. The same command goes on where it was interrupted.",
+)
+@click.option("--processes", type=click.IntRange(1), help="Try so many configurations at once.  [default: 1]")
+@click.option("--engine", help="Where configurations are tried: local, or ray (RAY_ADDRESS).  [default: local]")
 @options.JSON
 def train(
     task: str | None, data: str | None, out: Path | None, json_file: str | None, allow_worse: bool, **settings: Any
@@ -47,16 +62,17 @@ def train(
     TASK is fashion-mnist (pictures), motion (sensor windows), flights (a table) or spoken-digits-synthetic (sound).
 
     Writes server.keras, model-card.json and .md, train.npz, validation.npz, calibration.npz, evaluation.npz and labels.txt. Of
-    --data, flights and spoken-digits-synthetic the card compares the network with baselines, and the exit code is 1 where one is
-    not beaten.
+    --data, flights and spoken-digits-synthetic the card compares the network with baselines, model-card.html has pictures, and
+    the exit code is 1 where a baseline is not beaten.
 
     \b
     Example: edgeship train fashion-mnist --out runs/fashion-mnist
              edgeship train --data customers.csv --label bought --out runs/customers
+             edgeship train --data customers.csv --label bought --out runs/customers --tune 20 --processes 2
     """
     if (task is None) == (data is None):
         raise click.UsageError("give a built-in TASK or --data with a file of your own, and not both")
-    own = {name: settings.pop(name) for name in ("label", "group", "time", "window", "query")}
+    own = {name: settings.pop(name) for name in OF_DATA}
     if data is None:
         for name, value in own.items():
             if value is not None:
@@ -64,8 +80,12 @@ def train(
         return _show(api.train_model(str(task), out, **settings, progress=True), json_file, allow_worse)
     if settings.pop("data_dir") is not None:
         raise click.UsageError("--data-dir goes with a built-in TASK; --data takes your own data")
+    for name in ("processes", "engine"):
+        if own[name] is not None and own["tune"] is None:
+            raise click.UsageError(f"--{name} goes with --tune")
     name = Path(data).stem if "://" not in data or data.startswith("sqlite:///") else "query"
-    result = api.train_on_data(data, out or Path("runs") / name, **settings, **own, progress=True)
+    given = {option: value for option, value in own.items() if value is not None}
+    result = api.train_on_data(data, out or Path("runs") / name, **settings, **given, progress=True)
     return _show(result, json_file, allow_worse)
 
 
@@ -78,7 +98,7 @@ def _show(result: api.TrainedModel | api.OwnDataModel, json_file: str | None, al
         if not result.worse_than:
             return 0
         names = " and ".join(result.worse_than)
-        click.echo(f"the network does not beat the {names}: model-card.md has the figures", err=True)
+        click.echo(f"the network does not beat the {names}: model-card.html has the figures", err=True)
         return 0 if allow_worse else 1
     share = result.card.results.accuracy
     click.echo(

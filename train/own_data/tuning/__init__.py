@@ -1,0 +1,1 @@
+"""Tuning: configurations of network and training, tried on validation samples, of which the best is taken."""
