@@ -12,7 +12,7 @@ from edgeship.train.dataset import DataDescription
 from edgeship.train.own_data.configuration import NetworkSize, Plan
 from edgeship.train.own_data.expectations import Results
 from edgeship.train.own_data.protocol import Protocol
-from edgeship.train.own_data.tuning.results import Tuning
+from edgeship.train.own_data.search_results import Tuning
 from edgeship.types import drop_missing, to_json
 
 SCHEMA = 2

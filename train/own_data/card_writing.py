@@ -25,9 +25,8 @@ from edgeship.train.own_data.card import EpochLoss, OwnDataCard
 from edgeship.train.own_data.configuration import Configuration
 from edgeship.train.own_data.expectations import HeldOut, Results
 from edgeship.train.own_data.pages.html_page import render_html
-from edgeship.train.own_data.pages.sample_pictures import Picture
 from edgeship.train.own_data.protocol import Protocol, Split
-from edgeship.train.own_data.samples import OwnData
+from edgeship.train.own_data.samples import OwnData, Picture
 from edgeship.train.own_data.sources.windows import STRETCHES
 from edgeship.train.own_data.tuning.table import render_csv
 

@@ -12,9 +12,9 @@ from edgeship.processes.child import FunctionProcess, training_env
 from edgeship.train import launch
 from edgeship.train.own_data.card import OwnDataCard
 from edgeship.train.own_data.protocol import ProtocolOptions
+from edgeship.train.own_data.search_results import TuningOptions
 from edgeship.train.own_data.sources.source import Source, check_source
 from edgeship.train.own_data.trainer import Job, run
-from edgeship.train.own_data.tuning.results import TuningOptions
 from edgeship.train.own_data.tuning.search import check_tuning
 from edgeship.types import to_json
 

@@ -11,7 +11,7 @@ from edgeship.train.card import Proportion
 from edgeship.train.card_page import markdown_table
 from edgeship.train.own_data.card import OwnDataCard
 from edgeship.train.own_data.expectations import Baseline, FoldsEstimate, GroupErrors, Results
-from edgeship.train.own_data.tuning.results import Search
+from edgeship.train.own_data.search_results import Search
 from edgeship.untrusted import printable, shorten_text
 
 MOST_CLASSES = 20  # of a confusion matrix that is shown

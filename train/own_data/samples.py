@@ -11,9 +11,16 @@ import numpy as np
 from edgeship.light_dataclass import dataclass
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.configuration import NetworkSize, SizeRange
-from edgeship.train.own_data.pages.sample_pictures import Picture
 
 DECISION = 0.5  # the probability of the second of two classes from which on it is the answer
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of this `kind` (a MIME type)."""
+
+    kind: str
+    content: bytes
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from edgeship.train.own_data.card_writing import CARD, Outcome
 from edgeship.train.own_data.configuration import Configuration
 from edgeship.train.own_data.protocol import Protocol, ProtocolOptions, Split
 from edgeship.train.own_data.samples import DECISION, OwnData, Prepared, Samples, Target
+from edgeship.train.own_data.search_results import Tuning, TuningOptions
 from edgeship.train.own_data.sources.source import Source, read_source
-from edgeship.train.own_data.tuning.results import Tuning, TuningOptions
 from edgeship.train.own_data.tuning.trial import Task
 from edgeship.train.own_data.tuning.worker import Assignment
 

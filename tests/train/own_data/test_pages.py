@@ -17,8 +17,9 @@ from edgeship.train.own_data.expectations import ThresholdPoint
 from edgeship.train.own_data.page import failure_picture
 from edgeship.train.own_data.pages import curves
 from edgeship.train.own_data.pages.html_page import render_html
-from edgeship.train.own_data.pages.sample_pictures import Picture, draw_pixels, draw_sound, draw_window
-from edgeship.train.own_data.tuning.results import Search, Trial
+from edgeship.train.own_data.samples import Picture
+from edgeship.train.own_data.search_results import Search, Trial
+from edgeship.train.own_data.sources.sample_pictures import draw_pixels, draw_sound, draw_window
 from tests.train.own_data.tables import write_table
 from tests.train.own_data.test_files import SENSOR, read, sensor_rows, write_pictures, write_sounds
 

@@ -22,10 +22,10 @@ from edgeship.errors import InputError
 from edgeship.train.own_data.configuration import Configuration, Plan
 from edgeship.train.own_data.networks import SOUND_SIZES, TABLE_SIZES, WINDOW_SIZES, picture_sizes
 from edgeship.train.own_data.protocol import ProtocolOptions
+from edgeship.train.own_data.search_results import Trial, TuningOptions, choose_trial
 from edgeship.train.own_data.tuning import search
 from edgeship.train.own_data.tuning.halving import rung_epochs, rung_limits
 from edgeship.train.own_data.tuning.journal import FILE, Journal, open_journal
-from edgeship.train.own_data.tuning.results import Trial, TuningOptions, choose_trial
 from edgeship.train.own_data.tuning.space import list_ranges, read_configuration, usual_values
 from edgeship.train.own_data.tuning.trial import Task
 from edgeship.train.own_data.tuning.worker import Assignment

@@ -7,10 +7,11 @@ from io import StringIO
 from typing import Any
 
 from edgeship.train.own_data.expectations import ThresholdPoint
-from edgeship.train.own_data.pages.sample_pictures import SVG, Picture
-from edgeship.train.own_data.tuning.results import Search, Trial
+from edgeship.train.own_data.samples import Picture
+from edgeship.train.own_data.search_results import Search, Trial
 from edgeship.untrusted import printable, shorten_text
 
+SVG = "image/svg+xml"
 BLUE, ORANGE, GREY = "#3b6ea5", "#c4742c", "#8a8a8a"
 LOGARITHMIC = ("width", "learning_rate", "weight_decay", "batch")
 

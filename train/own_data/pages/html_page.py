@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Mapping
 
-from edgeship.train.own_data.pages.sample_pictures import Picture
+from edgeship.train.own_data.samples import Picture
 
 # No script, nothing from elsewhere: names and values in a card are those of somebody's data.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

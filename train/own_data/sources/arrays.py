@@ -13,8 +13,8 @@ from edgeship.settings import config
 from edgeship.storage import digest
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import NUMBERS, tensor_network, tensor_sizes
-from edgeship.train.own_data.pages.sample_pictures import Picture, draw_pixels, draw_window
-from edgeship.train.own_data.samples import OwnData, Prepared, Target
+from edgeship.train.own_data.samples import OwnData, Picture, Prepared, Target
+from edgeship.train.own_data.sources.sample_pictures import draw_pixels, draw_window
 from edgeship.untrusted import printable
 
 LABELS = "labels.txt"

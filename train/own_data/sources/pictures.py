@@ -16,10 +16,10 @@ from edgeship.settings.inputs import InputForm
 from edgeship.train import idx
 from edgeship.train.dataset import Array, digest_of
 from edgeship.train.own_data.networks import picture_network, picture_sizes
-from edgeship.train.own_data.pages.sample_pictures import draw_pixels
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.arrays import read_labels
 from edgeship.train.own_data.sources.named_files import NamedFiles, choose_files, read_readable
+from edgeship.train.own_data.sources.sample_pictures import draw_pixels
 from edgeship.types import TensorSpec
 from edgeship.untrusted import printable
 

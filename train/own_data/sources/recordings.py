@@ -16,9 +16,9 @@ from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import InputForm
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import SOUND_SIZES, sound_network
-from edgeship.train.own_data.pages.sample_pictures import draw_sound
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.named_files import NamedFiles, choose_files, read_readable
+from edgeship.train.own_data.sources.sample_pictures import draw_sound
 from edgeship.types import TensorSpec
 from edgeship.untrusted import printable
 

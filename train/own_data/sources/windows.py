@@ -12,10 +12,10 @@ from edgeship.storage import digest
 from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import WINDOW_SIZES, window_network
-from edgeship.train.own_data.pages.sample_pictures import draw_window
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.arrays import spread_features
 from edgeship.train.own_data.sources.columns import UNFIT, as_spelled, check_complete, read_columns, read_target
+from edgeship.train.own_data.sources.sample_pictures import draw_window
 from edgeship.untrusted import printable
 
 SHOWN = 12  # channels of a window that a card shows

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgeship.train.own_data.tuning.results import Trial
+from edgeship.train.own_data.search_results import Trial
 
 FACTOR = 3
 RUNGS = 2  # looks at a trial, after a ninth and after a third of its budget

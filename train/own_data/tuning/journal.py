@@ -21,7 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from edgeship.errors import InputError
-from edgeship.train.own_data.tuning.results import Trial
+from edgeship.train.own_data.search_results import Trial
 from edgeship.train.own_data.tuning.space import Range
 from edgeship.untrusted import printable
 

@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import RayError
 
 from edgeship.errors import InputError, brief_message
-from edgeship.train.own_data.tuning.results import Trial
+from edgeship.train.own_data.search_results import Trial
 from edgeship.train.own_data.tuning.trial import TrialData
 from edgeship.train.own_data.tuning.worker import Assignment, run_assignment
 from edgeship.train.own_data.tuning.workers import Workers

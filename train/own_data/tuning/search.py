@@ -15,12 +15,13 @@ from edgeship.train.dataset import digest_of
 from edgeship.train.own_data.configuration import Configuration
 from edgeship.train.own_data.protocol import Split
 from edgeship.train.own_data.samples import OwnData
+from edgeship.train.own_data.search_results import Search, Trial, Tuning, TuningOptions, choose_trial
+from edgeship.train.own_data.tuning.engines import ENGINES, open_workers
 from edgeship.train.own_data.tuning.halving import RUNGS, rung_limits
-from edgeship.train.own_data.tuning.results import Search, Trial, Tuning, TuningOptions, choose_trial
 from edgeship.train.own_data.tuning.space import list_ranges, read_configuration, usual_values
 from edgeship.train.own_data.tuning.trial import Task, Tell, TrialData
 from edgeship.train.own_data.tuning.worker import Assignment
-from edgeship.train.own_data.tuning.workers import ENGINES, Workers, open_workers
+from edgeship.train.own_data.tuning.workers import Workers
 
 if TYPE_CHECKING:
     from optuna.storages import JournalStorage

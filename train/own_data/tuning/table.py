@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from io import StringIO
 
-from edgeship.train.own_data.tuning.results import Tuning
+from edgeship.train.own_data.search_results import Tuning
 
 
 def render_csv(tuning: Tuning) -> str:

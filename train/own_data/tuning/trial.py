@@ -11,8 +11,8 @@ from edgeship.train.own_data import protocol
 from edgeship.train.own_data.configuration import Configuration
 from edgeship.train.own_data.protocol import Split
 from edgeship.train.own_data.samples import OwnData, Prepared, Samples
+from edgeship.train.own_data.search_results import Trial
 from edgeship.train.own_data.tuning.halving import rung_epochs
-from edgeship.train.own_data.tuning.results import Trial
 from edgeship.train.own_data.tuning.space import read_configuration
 
 Tell = Callable[..., None]

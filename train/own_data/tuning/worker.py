@@ -15,8 +15,8 @@ from edgeship.train import trainer
 from edgeship.train.own_data import protocol
 from edgeship.train.own_data.protocol import ProtocolOptions
 from edgeship.train.own_data.samples import OwnData
+from edgeship.train.own_data.search_results import Trial
 from edgeship.train.own_data.sources.source import Source, read_source
-from edgeship.train.own_data.tuning.results import Trial
 from edgeship.train.own_data.tuning.trial import Task, TrialData, run_trial
 from edgeship.untrusted import printable
 

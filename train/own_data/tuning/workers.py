@@ -1,4 +1,4 @@
-"""Where trials run: in this process, in several on this machine, or on a Ray cluster."""
+"""Where trials run: in this process, or in several on this machine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from queue import SimpleQueue
 from typing import Self
 
 from edgeship.processes.child import FunctionProcess, training_env
-from edgeship.train.own_data.tuning.results import Trial, TuningOptions
+from edgeship.train.own_data.search_results import Trial
 from edgeship.train.own_data.tuning.trial import Tell, TrialData, run_trial
 from edgeship.train.own_data.tuning.worker import Assignment, run_in_child
 from edgeship.types import to_json
 
-ENGINES = ("local", "ray")
 THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
 
 
@@ -86,12 +85,3 @@ class Processes(Workers):
         self._pool.shutdown(cancel_futures=True)
         for child in self._children:
             child.close()
-
-
-def open_workers(options: TuningOptions, tell: Tell) -> Workers:
-    """The workers of an engine (see `search.check_tuning`). Raises InputError where no cluster answers."""
-    if options.engine == "local":
-        return ThisProcess(tell) if options.processes == 1 else Processes(options.processes)
-    from edgeship.train.own_data.tuning.ray_workers import RayWorkers
-
-    return RayWorkers()

@@ -51,8 +51,8 @@ def train_on_data(
     """
     from edgeship.tables.database import find_database
     from edgeship.train.own_data import launch, page
+    from edgeship.train.own_data.search_results import TuningOptions
     from edgeship.train.own_data.sources.source import Source
-    from edgeship.train.own_data.tuning.results import TuningOptions
 
     check_outside_of_bundles(Path(out) / "server.keras")
     database = find_database(os.fspath(data))

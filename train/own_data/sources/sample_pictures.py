@@ -7,22 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.light_dataclass import dataclass
 from edgeship.train.dataset import Array
+from edgeship.train.own_data.samples import Picture
 
-PNG, SVG = "image/png", "image/svg+xml"
+PNG = "image/png"
 SIDE = 96  # pixels that a thumbnail's longer side has at least
 MOST_CHANNELS = 8  # curves of a window
 MOST_POINTS = 2000  # of a curve
 SIZE = (3.2, 1.6)  # inches
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of this `kind` (a MIME type)."""
-
-    kind: str
-    content: bytes
 
 
 def draw_pixels(pixels: Array) -> Picture:
