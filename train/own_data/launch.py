@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from edgeship.errors import MissingDependencyError
 from edgeship.processes import progress_events
 from edgeship.processes.child import FunctionProcess, training_env
+from edgeship.processes.environment import matching_variables
 from edgeship.train import launch
 from edgeship.train.own_data.card import OwnDataCard
 from edgeship.train.own_data.protocol import ProtocolOptions
@@ -20,6 +22,13 @@ from edgeship.types import to_json
 
 # Threads of scikit-learn's trees wait asleep: spinning, they took 100 times as long on a machine with other work.
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def _ray_variables(tuning: TuningOptions | None) -> dict[str, str]:
+    """What names the cluster to the process that trains; Ray looks in our folder for temporary files, not in its own."""
+    if tuning is None or tuning.engine != "ray":
+        return {}
+    return {"RAY_TMPDIR": tempfile.gettempdir(), **matching_variables(("RAY_*",))}
 
 
 def train(
@@ -57,7 +66,7 @@ def _train(job: Job, out: Path) -> OwnDataCard:
         launch.staging_folder(out) as folder,
         progress_events.display_events() as show,
         progress_events.follow_events(folder / progress_events.FILE, show),
-        FunctionProcess("train", env={**training_env(), **PASSIVE}) as child,
+        FunctionProcess("train", env={**training_env(), **PASSIVE, **_ray_variables(tuning)}) as child,
     ):
         card = child.call(run, job=to_json(job), staging=str(folder))
         launch.put_in_place(folder, out)
