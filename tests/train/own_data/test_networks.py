@@ -1,0 +1,62 @@
+"""Networks of other sizes than the usual ones: what tuning may take must go through every format."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.train.own_data.test_end_to_end import run
+
+# In a process of its own: TensorFlow.
+BUILD = """
+import sys
+import numpy as np
+from edgeship.train.own_data import networks
+from edgeship.train.own_data.configuration import NetworkSize
+from edgeship.train.own_data.samples import Samples, Target
+random = np.random.default_rng(0)
+numbers = np.stack([random.normal(2000, 7, 300), random.exponential(9e5, 300), np.ones(300)], 1).astype(np.float32)
+targets = (numbers[:, 0] > 2000).astype(np.int64)
+train = Samples({"numbers": numbers}, targets, np.arange(300))
+model = networks.table_network(train, Target("t", ("a", "b")), NetworkSize(0.5, 3, 0.2, 7), entries=0)
+model.save(sys.argv[1] + "/server.keras")
+import keras
+bins = keras.Model(model.inputs, model.get_layer("through_bins").output)
+np.savez(sys.argv[1] + "/calibration.npz", numbers=numbers)
+np.savez(sys.argv[1] + "/evaluation.npz", numbers=numbers, y=targets)
+np.save(sys.argv[1] + "/bins.npy", bins.predict(numbers, verbose=0))
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    subprocess.run([sys.executable, "-c", BUILD, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.more
+def test_bins_say_how_far_a_number_is_through_each_quantile(built: Path) -> None:
+    """Seven bins a column, from 0 to 1; a column that never changes stays 0."""
+    places = np.load(built / "bins.npy").reshape(300, 3, 7)
+    numbers = np.load(built / "calibration.npz")["numbers"]
+    for column in range(2):
+        values = numbers[:, column].astype(np.float64)
+        ends = np.quantile(values, np.linspace(0, 1, 8))
+        expected = np.clip((values[:, None] - ends[:-1]) / np.diff(ends), 0, 1)
+        np.testing.assert_allclose(places[:, column], expected, atol=2e-4)
+    assert not places[:, 2].any()
+
+
+@pytest.mark.more
+def test_bins_go_through_every_format(built: Path) -> None:
+    for command in ("edgeship convert server.keras --out bundle --variant float32,int8", "edgeship verify bundle"):
+        done = run(built, command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    artifacts = json.loads((built / "bundle" / "manifest.json").read_text())["artifacts"]
+    assert {item["id"] for item in artifacts} >= {"tflite/float32", "onnx/float32", "tfjs/float32", "tflite/int8"}
