@@ -227,7 +227,8 @@ def _data(card: OwnDataCard) -> Iterable[str]:
     data = card.data
     yield "## Data"
     yield ""
-    yield f"{_cell(data.name)}, sha256 `{data.sha256}`. The shipped model's splits:"
+    yield f"{_cell(data.name)}, {_cell(data.source)}; licence: {_cell(data.licence)}; sha256 `{data.sha256}`."
+    yield "The shipped model's splits:"
     yield ""
     rows = [(name, f"{split.samples:,}", f"`{split.indices_sha256[:16]}`") for name, split in data.splits.items()]
     yield from markdown_table(("split", "samples", "sha256 of indices"), rows)
