@@ -138,7 +138,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     cases = [
         (("motion", "--out", tmp_path / "file"), "cannot be written"),
         (("motion", "--out", tmp_path / "file" / "below"), "cannot be written"),
-        (("montion", "--out", new), "known: fashion-mnist, motion"),
+        (("montion", "--out", new), "known: fashion-mnist, flights, motion, spoken-digits-synthetic"),
         (("fashion-mnist", "--out", new, "--data-dir", tmp_path / "absent"), "no such folder"),
         (("fashion-mnist", "--out", new, "--data-dir", tmp_path / "empty"), "truncated"),
         (("motion", "--out", new, "--data-dir", tmp_path), "takes no --data-dir"),
