@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -202,6 +203,23 @@ def test_a_disk_that_is_full_breaks_no_row(
         assert table.read_bytes() == before
         assert post(url, bodies[1])[0] == 201
     assert len(rows_of(tmp_path / "inbox")) == 2
+
+
+def test_more_at_once_than_memory_is_for_are_told_to_wait(
+    bundle: Path, tmp_path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeship.monitoring.inbox.collector.sample_desk.MOST_WAITING_BYTES", 9000)  # of one
+    with taking(tmp_path / "inbox", bundle) as url:
+        slow = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+        slow.putrequest("POST", "/samples")
+        slow.putheader("Content-Length", "300")
+        slow.endheaders(b"{")
+        while post(url, sample(bundle))[0] != 503:  # until the slow one is begun
+            pass
+        slow.close()
+        while (status := post(url, sample(bundle))[0]) == 503:
+            pass
+        assert status in (200, 201)
 
 
 def test_many_at_once_are_there_once_each(bundle: Path, tmp_path: Path, clock: Any) -> None:

@@ -18,7 +18,7 @@ from edgeship.monitoring.inbox.samples.sample import (
     check_sample,
 )
 
-AT_ONCE = 8  # samples that are read or written: they are large, and wait in memory
+MOST_WAITING_BYTES = 256 << 20  # of samples that are read or written at once: they are large, and wait in memory
 STATUS = {"new": 201, "duplicate": 200}
 RETRY = ((b"retry-after", b"60"),)
 
@@ -28,7 +28,7 @@ class SampleDesk:
 
     def __init__(self, folder: SampleFolder, forms: Mapping[str, SampleForm]) -> None:
         self._folder, self._forms = folder, dict(forms)
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._waiting_bytes = 0
         self.results: Counter[str] = Counter()
 
     def knows(self, profile: str) -> bool:
@@ -54,11 +54,14 @@ class SampleDesk:
         Raises RefusedRequestError where it is not kept: larger than one can be, many that arrive, or `check_sample`'s reasons.
         """
         most = MOST_HEADER_BYTES + 1 + max((form.most_bytes for form in self._forms.values()), default=0)
-        if self._places.locked():
+        if self._waiting_bytes + most > MOST_WAITING_BYTES:
             raise RefusedRequestError(503, "many samples arrive now; send it again later", "busy", RETRY)
-        async with self._places:
+        self._waiting_bytes += most
+        try:
             body = await read_body(headers, receive, BodyLimit("sample", most))
             return await self._answer(headers, body, received)
+        finally:
+            self._waiting_bytes -= most
 
     async def _answer(self, headers: Mapping[bytes, bytes], body: bytes, received: int) -> Answer:
         try:
