@@ -25,8 +25,10 @@ import pytest
 from edgeship import api
 from edgeship.client import SampleStore
 from edgeship.client.samples.encode import encode_sample, encode_tensors
+from edgeship.client.samples.sending import ask_wanted
 from edgeship.errors import InputError
 from edgeship.monitoring.inbox.samples.folder import COLUMNS
+from scripts.lifecycle.site import serve_folder
 from tests.monitoring.inbox.samples import ARTIFACT, report_of, this_week, write_bundle_with_profile
 from tests.monitoring.inbox.test_collect import Sender, collecting
 from tests.monitoring.inbox.test_interrupted import KilledServer
@@ -332,13 +334,28 @@ def test_a_server_that_was_not_asked_for_samples_takes_none(bundle: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"[]", b'{"wanted": 5}', b'{"wanted": {}}', b'{"wanted": {"x": "all"}}', b"[" * 9999]
+    ("answer", "number"),
+    [
+        (b"", 0),
+        (b"[]", 0),
+        (b'{"wanted": 5}', 0),
+        (b'{"wanted": {}}', 0),
+        (b'{"wanted": {"x": "all"}}', 0),
+        (b'{"wanted": {"x": true}}', 0),
+        (b'{"wanted": {"x": -1}}', 0),
+        (b"[" * 9999, 0),
+        (b'{"wanted": {"x": 7}}' + b" " * (1 << 20), 7),
+        (b'{"wanted": {"x": 1000000}}', 1000),
+    ],
 )
-def test_a_strange_answer_means_none(answer: bytes, bundle: Path) -> None:
-    from edgeship.client.samples.sending import _read_wanted
-
-    with contextlib.suppress(ValueError, RecursionError):
-        assert _read_wanted(answer, "x") == 0
+def test_a_strange_answer_means_none_and_no_answer_asks_for_everything(
+    answer: bytes, number: int, tmp_path: Path
+) -> None:
+    (tmp_path / "wanted").write_bytes(answer)
+    with serve_folder(tmp_path) as url:
+        found, error = ask_wanted(f"{url}/wanted?profile=x", "x", 10.0)
+    assert found == number
+    assert len(error) < 200 and "\n" not in error
 
 
 def test_two_servers_cannot_take_samples_into_one_folder(bundle: Path, tmp_path: Path) -> None:
