@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,10 @@ from edgeship.monitoring.profile.profile import Profile, read_profile
 from edgeship.monitoring.reports.bins import check_bins
 from edgeship.monitoring.reports.read import read_report
 from edgeship.monitoring.reports.report import encode_report
+from edgeship.storage import digest
 from tests.deploy.codegen.conftest import DRIVERS, edgeship, run
 from tests.deploy.codegen.test_preprocessing import STRICT
+from tests.deploy.codegen.test_readme import code_block
 from tests.monitoring.make_vectors import VECTORS
 from tests.monitoring.recount import recount, to_array
 
@@ -96,6 +99,44 @@ def test_a_client_of_a_bundle_without_a_profile_has_no_counter(bundle, tmp_path)
         assert not list(folder.rglob("counting")) and not (folder / "goldens" / "report.json").exists()
         assert "This client has no counter" in (folder / "README.md").read_text()
     assert "counting" not in (tmp_path / "out" / "python" / "edgeship_client" / "selftest.py").read_text()
+
+
+GOLDEN_0 = """\
+import pathlib, time
+import numpy as np
+from edgeship_client import contract
+files = pathlib.Path("goldens")
+read = lambda name: np.fromfile(files / f"0.{name}", "<f4")
+outputs = {item.name: read(f"{item.name}.{contract.ARTIFACT.replace('/', '-')}") for item in contract.OUTPUTS}
+inputs = {item.name: read(f"{item.name}.tensor") for item in contract.INPUTS}
+secret, sequence = "ab" * 32, 7
+"""
+
+
+def test_what_the_readme_of_python_says_makes_a_report(bundle, clients):
+    folder = clients / "python"
+    code = code_block(folder / "README.md", "python", "InferenceCounter")
+    told = run(sys.executable, "-B", "-c", f"{GOLDEN_0}{code}print(report)\nprint(key)", cwd=folder).stdout.splitlines()
+    report = read_report(told[0].encode())
+    profile = read_profile(bundle)
+    assert profile and report.key == told[1] and (report.n, report.sequence) == (1, 7)
+    assert report.bundle == digest.of_path(bundle / "manifest.json")
+    check_bins(report, profile)
+
+
+def test_what_the_readme_of_c_says_compiles(clients, tmp_path, missing):
+    if not (compiler := shutil.which("gcc") or shutil.which("cc")):
+        missing("a C compiler is not installed")
+    include, *lines = code_block(clients / "c" / "README.md", "c", "es_counter_open").splitlines()
+    given = [
+        "const float *outputs[1] = {0}, *inputs[1] = {0};",
+        'const char *pseudonym = "";',
+        "char text[9];",
+        "double milliseconds = 1;",
+    ]
+    program = ["#include <stdlib.h>", include, "int main(void) {", *given, *lines, "return (int)length;", "}"]
+    (tmp_path / "counting.c").write_text("\n".join(program))
+    run(compiler, *STRICT, "-fsyntax-only", f"-I{clients / 'c'}", tmp_path / "counting.c")
 
 
 def with_profile(folder: Path, change: Mapping[str, Any]) -> Path:
