@@ -14,7 +14,9 @@ from typing import Any
 import filelock
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from edgeship import api, cli
 from edgeship.processes.child import FunctionProcess
 from tests.learning import small_world
 
@@ -43,8 +45,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with FunctionProcess(env={"PYTHONPATH": str(Path(__file__).parent)}) as tensorflow:
                 tensorflow.call("small_world:build", folder=str(folder))
             run_edgeship("ship", "server.keras", "--out", "bundle", "--to", "tflite", cwd=folder)
-            run_edgeship("registry", "add", "bundle", "--name", "bars", cwd=folder)
-            run_edgeship("registry", "promote", 1, "--to", "champion", "--why", "first", cwd=folder)
+            api.add_version(folder / "bundle", "bars", store=f"sqlite:///{folder / 'registry.db'}")
+            api.promote_version(1, "bars", to="champion", why="first", store=f"sqlite:///{folder / 'registry.db'}")
             pictures, labels = small_world.draw(POOL + AUDIT, 5, moved=0.6)
             small_world.write(folder / "field.npz", pictures)
             names = [small_world.LABELS[label] for label in labels]
@@ -65,19 +67,33 @@ def place(world: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def retrain(world: Path, place: Path) -> Callable[..., Any]:
+def edgeship(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`edgeship(command, *options, code, says)`: in this process and that folder, which spares the imports of MLflow."""
+    monkeypatch.chdir(place)
+
+    def run(*arguments: object, code: int = 0, says: str = "") -> str:
+        done = CliRunner().invoke(cli.cli, [*map(str, arguments)])
+        error = done.exception if done.exception and not isinstance(done.exception, SystemExit) else None
+        said = " ".join(f"{done.output} {error or ''}".split())
+        assert getattr(error, "exit_code", done.exit_code) == code, (said, done.exc_info)
+        assert says in said
+        return done.output
+
+    return run
+
+
+@pytest.fixture
+def retrain(world: Path, place: Path, edgeship: Callable[..., Any]) -> Callable[..., Any]:
     """`retrain(*options, code, says)`: the result of `edgeship retrain` on the field as JSON; None where there is none."""
 
     def run(
         *options: object, code: int = 0, says: str = "", labels: object = "pool.csv", audit: object = "audit.csv"
     ) -> Any:
         named = ["--labels", labels, "--audit", audit, "--samples", "field.npz", "--data", world, "--force"]
-        out = run_edgeship(
-            "retrain", "--name", "bars", *named, "--json", "result.json", *options, cwd=place, code=code, says=says
-        )
+        edgeship("retrain", "--name", "bars", *named, "--json", "result.json", *options, code=code, says=says)
         file = place / "result.json"
         result = json.loads(file.read_text()) if file.exists() else None
         file.unlink(missing_ok=True)
-        return result if result is not None else out
+        return result
 
     return run

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,10 @@ from edgeship.learning.retraining.decide import decide
 from edgeship.learning.retraining.request import RetrainRequest
 from edgeship.monitoring.drift.accuracy import Drop
 from edgeship.monitoring.drift.results import DriftResult, Judgement
+from edgeship.monitoring.inbox.arrival import closes_at
 from edgeship.types import to_json
 from tests.learning import small_world
+from tests.monitoring.drift.small_field import fill_inbox, make_field, make_reports, window_of
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 ADDED = datetime(2026, 11, 20, tzinfo=UTC)
@@ -102,3 +105,25 @@ def test_what_is_no_result_is_refused(tmp_path):
             decide(request, MANIFEST, {}, ADDED)
     with pytest.raises(InputError, match="--recipe is fine-tune, or a command"):
         RetrainRequest(name=None, store="", out=tmp_path, recipe="train it")
+
+
+def test_the_inbox_itself_is_judged(tmp_path):
+    field = make_field()
+    weeks = {week: make_reports(field, week, 60) for week in range(4)}
+    weeks |= {week: make_reports(field, week, 60, noise=6) for week in (4, 5)}
+    store = fill_inbox(field, tmp_path / "inbox", weeks)
+    manifest: Any = SimpleNamespace(
+        files={"profile.json": hashlib.sha256(field.body).hexdigest()}, server_measurement=None, labels=None
+    )
+
+    def ask_at(moment):
+        request = RetrainRequest(name=None, store="", out=tmp_path, inbox=str(store), now=moment)
+        return decide(request, manifest, {}, moment)
+
+    closed = closes_at(window_of(5))
+    assert not ask_at(closed - timedelta(days=1)).train  # only one of the two weeks is closed
+    reasons = ask_at(closed + timedelta(hours=1)).reasons
+    assert reasons == (f"drift: {window_of(4)} ALARM, {window_of(5)} ALARM, two alarms in a row",)
+    other: Any = SimpleNamespace(files={"profile.json": "ab" * 32}, server_measurement=None, labels=None)
+    request = RetrainRequest(name=None, store="", out=tmp_path, inbox=str(store), now=closed)
+    assert not decide(request, other, {}, closed).train  # nobody reports of that version

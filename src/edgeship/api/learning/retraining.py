@@ -66,6 +66,8 @@ def retrain_champion(
     folder = Path(out) if out is not None else Path("runs") / f"{name or 'champion'}-retraining"
     check_outside_of_bundles(folder / "bundle")
     moment = parse_moment(now) if isinstance(now, str) else now or datetime.now(UTC)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     request = RetrainRequest(
         name=name, store=store, out=folder, labels=optional_path(labels), samples=optional_path(samples),
         audit=optional_path(audit), audit_samples=optional_path(audit_samples), drift=tuple(map(Path, drift)), inbox=inbox,

@@ -25,7 +25,7 @@ from edgeship.storage import digest
 from edgeship.untrusted import is_code, printable
 
 Array = np.ndarray[Any, Any]
-KEYS = ("calibration", "evaluation", "validation")
+KEYS = ("evaluation", "calibration", "validation")
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def _describe_gain(figures: OutputAccuracy, labels: Array, scores: tuple[Array, 
         low, high = interval.low, interval.high
     p = min(1.0, chance_of_gain(figures, labels, scores) * uses)
     return AuditGain(
-        figures.metric, figures.share, figures.n, figures.server, figures.value, -figures.drop, low, high, p,
+        figures.metric, figures.share, figures.n, figures.server, figures.value, -figures.drop + 0.0, low, high, p,
         *(counts or (None, None)),
     )  # fmt: skip
 
