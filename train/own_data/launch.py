@@ -66,7 +66,7 @@ def _train(job: Job, out: Path) -> OwnDataCard:
         launch.staging_folder(out) as folder,
         progress_events.display_events() as show,
         progress_events.follow_events(folder / progress_events.FILE, show),
-        FunctionProcess("train", env={**training_env(), **PASSIVE, **_ray_variables(tuning)}) as child,
+        FunctionProcess("train", env={**training_env(), **PASSIVE, **_ray_variables(job.tuning)}) as child,
     ):
         card = child.call(run, job=to_json(job), staging=str(folder))
         launch.put_in_place(folder, out)
