@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from edgeship.bundle.measurement import MemoryUse, OperatorTimes, Throttling
+from edgeship.bundle.figures.measurement import MemoryUse, OperatorTimes, Throttling
 from edgeship.bundle.metric import Count, Number
 from edgeship.data import Array, Batch
 from edgeship.errors import InputError

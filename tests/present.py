@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from edgeship.bundle.measurement import Measurement
+from edgeship.bundle.figures.measurement import Measurement
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from edgeship.benchmarks.compare.metrics import (
     predicted_classes,
 )
 from edgeship.benchmarks.compare.unseen import LabelledOutputs
-from edgeship.bundle.comparisons import (
+from edgeship.bundle.figures.comparisons import (
     AccuracyReport,
     ClassAccuracy,
     FlippedSample,

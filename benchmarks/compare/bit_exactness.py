@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgeship.benchmarks.compare import parity
-from edgeship.bundle.device_figures import BitExactness
+from edgeship.bundle.figures.device_figures import BitExactness
 from edgeship.data import Array
 from edgeship.errors import CheckError
 

@@ -10,7 +10,7 @@ import numpy as np
 from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.compare.metrics import are_probabilities, sigmoid, softmax, threshold_of
 from edgeship.benchmarks.compare.metrics.metric import OF_RANKS
-from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy
+from edgeship.bundle.figures.comparisons import ConstantAnswer, OutputAccuracy
 from edgeship.light_dataclass import dataclass
 
 Array = np.ndarray[Any, Any]

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeship.benchmarks.compare.metrics import are_probabilities, predicted_classes, threshold_of, within_0_and_1
 from edgeship.benchmarks.compare.statistics import exact_interval
-from edgeship.bundle.comparisons import OutputParity
+from edgeship.bundle.figures.comparisons import OutputParity
 from edgeship.errors import CheckError
 
 Array = np.ndarray[Any, Any]

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgeship.bundle.device_figures import BitExactness, Cell, CellState, InstructionCount, NpuEstimate, ParityMatrix
+from edgeship.bundle.figures.device_figures import (
+    BitExactness,
+    Cell,
+    CellState,
+    InstructionCount,
+    NpuEstimate,
+    ParityMatrix,
+)
+from edgeship.bundle.figures.measurement import MeasurementDetails
 from edgeship.bundle.manifest import Manifest
-from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.types import Kind
 
 ORDER = list(CellState)  # from best to worst

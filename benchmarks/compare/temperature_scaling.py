@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeship.benchmarks.compare.accuracy import expected_calibration_error, to_probabilities
 from edgeship.benchmarks.compare.metrics import predicted_classes
-from edgeship.bundle.comparisons import OutputAccuracy
+from edgeship.bundle.figures.comparisons import OutputAccuracy
 
 Array = np.ndarray[Any, Any]
 SHIFT = 0.01  # of ECE against the server model's: below it nobody sees a difference

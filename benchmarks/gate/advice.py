@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from edgeship.benchmarks.gate import checks
 from edgeship.benchmarks.gate.budget import SQNR_FLOORS
 from edgeship.benchmarks.gate.budget_values import PRESETS
-from edgeship.bundle.comparisons import LayerErrors, LayerSensitivity, OutputAccuracy
+from edgeship.bundle.figures.comparisons import LayerErrors, LayerSensitivity, OutputAccuracy
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.metric import number_text
 from edgeship.bundle.verdict import Check, GateResult

@@ -9,8 +9,8 @@ from dataclasses import field, replace
 from edgeship.benchmarks.compare.statistics import non_inferior
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.noise_floor import PeerNoise
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import Check
 from edgeship.formats import formats

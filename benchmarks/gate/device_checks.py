@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from edgeship.benchmarks.gate import checks, quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
-from edgeship.bundle.device_figures import NOT_COMPARED, CellState
+from edgeship.bundle.figures.device_figures import NOT_COMPARED, CellState
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.verdict import ArtifactReason, Check
 from edgeship.types import Verdict
 

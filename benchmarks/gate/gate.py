@@ -18,8 +18,8 @@ from edgeship.benchmarks.gate import (
 )
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.verdict import ArtifactReason, Check, GateResult, combine_verdicts
 from edgeship.settings.config import Config
 from edgeship.types import Verdict, to_json

@@ -16,7 +16,7 @@ from edgeship.benchmarks.compare.statistics import (
 )
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.benchmarks.gate.sample_sizes import in_two_digits
-from edgeship.bundle.comparisons import GroupAccuracy, OutputAccuracy
+from edgeship.bundle.figures.comparisons import GroupAccuracy, OutputAccuracy
 from edgeship.bundle.metric import number_text, number_texts
 from edgeship.bundle.verdict import Check
 from edgeship.types import Verdict

@@ -18,7 +18,7 @@ from edgeship.benchmarks.compare.statistics import (
 from edgeship.benchmarks.gate import group_checks, noise_floor, sample_sizes
 from edgeship.benchmarks.gate.budget import AGREEMENT_FLOORS, NO_ANSWERS, SQNR_FLOORS
 from edgeship.benchmarks.gate.checks import JudgedMeasurement, class_name
-from edgeship.bundle.comparisons import ClassAccuracy, OutputAccuracy, OutputParity
+from edgeship.bundle.figures.comparisons import ClassAccuracy, OutputAccuracy, OutputParity
 from edgeship.bundle.metric import number_text, number_texts
 from edgeship.bundle.verdict import Check
 from edgeship.types import Availability, Verdict

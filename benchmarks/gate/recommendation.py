@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from edgeship.bundle.figures.measurement import LatencyRatio
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
-from edgeship.bundle.measurement import LatencyRatio
 from edgeship.bundle.verdict import ArtifactReason, GateResult, Recommendation
 from edgeship.formats import formats
 from edgeship.light_dataclass import dataclass

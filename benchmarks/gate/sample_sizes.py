@@ -13,7 +13,7 @@ from edgeship.benchmarks.compare.statistics import (
     samples_for_margin,
 )
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.bundle.comparisons import AccuracyReport, OutputAccuracy
+from edgeship.bundle.figures.comparisons import AccuracyReport, OutputAccuracy
 from edgeship.bundle.metric import number_text
 
 CLASS_MEANS = {"balanced_accuracy", "mean_iou", *(f"macro_{name}" for name in ("f1", "precision", "recall"))}

@@ -12,7 +12,7 @@ from edgeship.benchmarks.compare.statistics import LEAST_SAMPLES, Z95, Z_POWER
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import class_name
 from edgeship.bundle.bundle import Bundle, place_seen_from
-from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy, ServerAccuracy
+from edgeship.bundle.figures.comparisons import ConstantAnswer, OutputAccuracy, ServerAccuracy
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.metric import number_text, number_texts
 from edgeship.bundle.verdict import Check

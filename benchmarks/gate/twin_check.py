@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from edgeship.benchmarks.gate.checks import content_digests
-from edgeship.bundle.comparisons import TwinComparison
+from edgeship.bundle.figures.comparisons import TwinComparison
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.verdict import ArtifactReason, Check
 from edgeship.types import Verdict
 

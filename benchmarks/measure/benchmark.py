@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.benchmarks.measure import host_noise
-from edgeship.bundle.measurement import ArtifactSizes, MeasurementDetails
+from edgeship.bundle.figures.measurement import ArtifactSizes, MeasurementDetails
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.receipt import Receipt
 from edgeship.data import Array, Batch, RepresentativeDataset

@@ -20,8 +20,8 @@ from edgeship.benchmarks.measure.benchmark import (
     MeasuredArtifact,
     Target,
 )
-from edgeship.bundle.device_figures import Cell, CellState
-from edgeship.bundle.measurement import ArtifactSizes, Measurement, MeasurementDetails
+from edgeship.bundle.figures.device_figures import Cell, CellState
+from edgeship.bundle.figures.measurement import ArtifactSizes, Measurement, MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.devices.profiles import Device
 from edgeship.light_dataclass import dataclass

@@ -15,8 +15,8 @@ import numpy as np
 
 from edgeship.benchmarks.measure import failure_reasons, sampling
 from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
-from edgeship.bundle.device_figures import InstructionCount
-from edgeship.bundle.measurement import MeasurementDetails
+from edgeship.bundle.figures.device_figures import InstructionCount
+from edgeship.bundle.figures.measurement import MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.data import Batch
 from edgeship.errors import EdgeshipError, InputError, ProcessError

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgeship.bundle.measurement import Histogram, LatencySummary
+from edgeship.bundle.figures.measurement import Histogram, LatencySummary
 from edgeship.errors import unknown_name_error
 from edgeship.light_dataclass import dataclass
 

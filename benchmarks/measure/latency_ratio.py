@@ -13,7 +13,7 @@ from edgeship.benchmarks.measure import latency
 from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
 from edgeship.benchmarks.measure.latency import Ratio, block_ratio
 from edgeship.benchmarks.measure.speed import busy_reason, timing_key
-from edgeship.bundle.measurement import LatencyRatio, MeasurementDetails
+from edgeship.bundle.figures.measurement import LatencyRatio, MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.errors import EdgeshipError
 from edgeship.runtimes.session import Session

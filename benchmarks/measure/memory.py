@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeship.benchmarks.measure import failure_reasons
 from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
-from edgeship.bundle.measurement import MeasurementDetails, MemoryUse
+from edgeship.bundle.figures.measurement import MeasurementDetails, MemoryUse
 from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.errors import EdgeshipError
 from edgeship.typed_json import convert

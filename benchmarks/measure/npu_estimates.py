@@ -7,8 +7,8 @@ from typing import Any
 
 from edgeship.benchmarks.measure import failure_reasons
 from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
-from edgeship.bundle.device_figures import NpuEstimate
-from edgeship.bundle.measurement import MeasurementDetails
+from edgeship.bundle.figures.device_figures import NpuEstimate
+from edgeship.bundle.figures.measurement import MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.runtimes.launchers.vela import VelaCompiler

@@ -24,7 +24,7 @@ from edgeship.benchmarks.measure.benchmark import (
     Target,
     evaluation_batch,
 )
-from edgeship.bundle.comparisons import (
+from edgeship.bundle.figures.comparisons import (
     AccuracyReport,
     ConstantAnswer,
     FormatParity,
@@ -32,8 +32,8 @@ from edgeship.bundle.comparisons import (
     OutputParity,
     ServerAccuracy,
 )
-from edgeship.bundle.device_figures import BitExactness, SampleSubset
-from edgeship.bundle.measurement import MeasurementDetails
+from edgeship.bundle.figures.device_figures import BitExactness, SampleSubset
+from edgeship.bundle.figures.measurement import MeasurementDetails
 from edgeship.bundle.metric import Metric, missing_metrics
 from edgeship.data import Array, arrays_digest, load, save
 from edgeship.errors import EdgeshipError, InputError, ProcessError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import brotli
 
-from edgeship.bundle.measurement import ArtifactSizes, FileSizes
+from edgeship.bundle.figures.measurement import ArtifactSizes, FileSizes
 from edgeship.errors import InputError
 
 KINDS = ("disk", "gzip", "brotli")

@@ -9,7 +9,7 @@ from typing import Any
 from edgeship.benchmarks.measure import latency
 from edgeship.benchmarks.measure.benchmark import Benchmark, FigureResult, Target
 from edgeship.benchmarks.measure.memory import peak_metrics
-from edgeship.bundle.measurement import LatencySummary, MeasurementDetails, MemoryUse
+from edgeship.bundle.figures.measurement import LatencySummary, MeasurementDetails, MemoryUse
 from edgeship.bundle.metric import Metric, Number, missing_metrics
 from edgeship.data import arrays_digest
 from edgeship.devices import machine

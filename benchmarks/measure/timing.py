@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgeship.bundle.measurement import Measurement
+from edgeship.bundle.figures.measurement import Measurement
 
 SENDERS = {
     "loadgen": "MLPerf's LoadGen",

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.report import table_rows
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.light_dataclass import dataclass
 
 ENGINES = {"tfjs-web": "TF.js", "litert-web": "LiteRT.js", "ort-web": "ONNX Runtime Web"}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgeship import untrusted
-from edgeship.bundle.comparisons import FlippedSample
+from edgeship.bundle.figures.comparisons import FlippedSample
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import load
 from edgeship.errors import InputError

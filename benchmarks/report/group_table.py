@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeship.benchmarks.report.table_rows import drop_text
-from edgeship.bundle.comparisons import OutputAccuracy
+from edgeship.bundle.figures.comparisons import OutputAccuracy
 from edgeship.bundle.manifest import Manifest
 from edgeship.bundle.metric import number_text
 from edgeship.light_dataclass import dataclass

@@ -11,7 +11,7 @@ from edgeship.benchmarks.gate.checks import class_name
 from edgeship.benchmarks.report import engine_comparison, flipped_samples, group_table, table_rows
 from edgeship.benchmarks.report.terminal_table import check_title
 from edgeship.bundle import mixed_precision
-from edgeship.bundle.comparisons import FlippedSample, OutputParity
+from edgeship.bundle.figures.comparisons import FlippedSample, OutputParity
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, Temperature, parse_manifest
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.bundle.verdict import GateResult

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from edgeship.benchmarks.compare import parity_matrix
-from edgeship.bundle.device_figures import CellState
+from edgeship.bundle.figures.device_figures import CellState
 from edgeship.bundle.manifest import Manifest
 from edgeship.untrusted import shorten_text
 

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgeship.bundle.device_figures import Cell, CellState, NpuEstimate, ParityMatrix
+from edgeship.bundle.figures.device_figures import Cell, CellState, NpuEstimate, ParityMatrix
 from edgeship.terminal import Column, column_widths, make_table, table_width, wrap_text
 
 STYLES = {

@@ -21,9 +21,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from edgeship.benchmarks.gate.checks import class_name, metric_of
 from edgeship.benchmarks.report import parity_matrix_plot, table_rows
 from edgeship.benchmarks.report.layers import layer_plot
-from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
+from edgeship.bundle.figures.comparisons import AccuracyReport, LayerSensitivity
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.formats.formats import FORMATS
 from edgeship.light_dataclass import dataclass
 from edgeship.types import Kind

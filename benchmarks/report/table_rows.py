@@ -8,10 +8,10 @@ from dataclasses import field
 
 from edgeship.benchmarks.gate.checks import metric_of, why_not_run
 from edgeship.benchmarks.measure import timing
-from edgeship.bundle.comparisons import AccuracyReport, GroupAccuracy, OutputAccuracy, ServerAccuracy
-from edgeship.bundle.device_figures import NOT_COMPARED, CellState
+from edgeship.bundle.figures.comparisons import AccuracyReport, GroupAccuracy, OutputAccuracy, ServerAccuracy
+from edgeship.bundle.figures.device_figures import NOT_COMPARED, CellState
+from edgeship.bundle.figures.measurement import LatencyRatio, Measurement
 from edgeship.bundle.manifest import Manifest
-from edgeship.bundle.measurement import LatencyRatio, Measurement
 from edgeship.bundle.metric import Metric, number_text, number_texts
 from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.bundle.verdict import combine_verdicts

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeship import untrusted
-from edgeship.bundle.comparisons import FileComparison
+from edgeship.bundle.figures.comparisons import FileComparison
 from edgeship.convert.receipts import receipt
 from edgeship.convert.twins import onnx, tfjs, tflite
 from edgeship.convert.twins.contents import Array, Constant, Contents, Operator, Reader

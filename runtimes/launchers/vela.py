@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from edgeship.bundle.device_figures import NpuEstimate
+from edgeship.bundle.figures.device_figures import NpuEstimate
 from edgeship.errors import MissingDependencyError, ProcessError
 from edgeship.runtimes import registry
 from edgeship.runtimes.launchers.launcher import run_command

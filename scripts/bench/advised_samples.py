@@ -14,7 +14,7 @@ import numpy as np
 from edgeship.benchmarks.compare.accuracy import compare
 from edgeship.benchmarks.compare.statistics import POWER, judge_drop
 from edgeship.benchmarks.gate.sample_sizes import count_output_samples, in_two_digits, samples_to_decide
-from edgeship.bundle.comparisons import OutputAccuracy
+from edgeship.bundle.figures.comparisons import OutputAccuracy
 from edgeship.types import Verdict
 from scripts import ROOT
 from scripts.bench.interval_samples import KINDS

@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgeship.bundle import schema_1
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import Manifest, manifest_schema, parse_manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import Metric
 from edgeship.errors import InputError
 from edgeship.types import Availability, to_json

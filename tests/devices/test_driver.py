@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeship.benchmarks.measure import benchmark, driver
-from edgeship.bundle.device_figures import Cell, CellState, SampleSubset
+from edgeship.bundle.figures.device_figures import Cell, CellState, SampleSubset
 from edgeship.bundle.receipt import Receipt
 from edgeship.devices.profiles import Device
 from edgeship.runtimes import registry

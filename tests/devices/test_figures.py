@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from edgeship.benchmarks.compare import bit_exactness, parity_matrix
 from edgeship.benchmarks.measure import failure_reasons, instructions, sampling
 from edgeship.benchmarks.report import parity_matrix_table
-from edgeship.bundle.device_figures import BitExactness, CellState, InstructionCount, NpuEstimate, SampleSubset
+from edgeship.bundle.figures.device_figures import BitExactness, CellState, InstructionCount, NpuEstimate, SampleSubset
+from edgeship.bundle.figures.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.manifest import Manifest
-from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.devices.profiles import find_device
 from edgeship.errors import CheckError, ProcessError
 from edgeship.runtimes.launchers import find_launcher, qemu

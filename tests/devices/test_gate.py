@@ -11,7 +11,7 @@ from edgeship.benchmarks.compare import accuracy, parity, parity_matrix
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import junit, table_rows, terminal_table
-from edgeship.bundle.device_figures import NOT_COMPARED
+from edgeship.bundle.figures.device_figures import NOT_COMPARED
 from edgeship.bundle.manifest import parse_manifest
 from edgeship.bundle.verdict import ArtifactReason
 from edgeship.errors import InputError

@@ -29,10 +29,10 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import html_report, junit, markdown, plots, terminal_table
 from edgeship.benchmarks.report.layers import layer_table
-from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
-from edgeship.bundle.device_figures import Cell, CellState, ParityMatrix
+from edgeship.bundle.figures.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.figures.device_figures import Cell, CellState, ParityMatrix
+from edgeship.bundle.figures.measurement import MeasurementDetails
 from edgeship.bundle.manifest import parse_manifest
-from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import ArtifactReason, FailedArtifact
 from edgeship.cli.bundles.verify import print_replays

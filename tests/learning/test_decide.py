@@ -48,7 +48,7 @@ def ask(tmp_path):
 
 def result_of(window, verdict, *, profile=PROFILE, preliminary=False, accepted=None):
     judgement = Judgement(verdict, (), (), (), None, accepted, (), ()) if accepted else None
-    return DriftResult(verdict, ("why",), (), profile, window, preliminary, 0.01, (), (), None, judgement)
+    return DriftResult(verdict, ("why",), (), profile, window, preliminary, 0.01, (), (), None, judgement, None)
 
 
 def test_an_alarm_alone_may_be_a_holiday(ask):

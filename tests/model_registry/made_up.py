@@ -16,9 +16,9 @@ from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.measure.quality import quality_metrics
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle.answers import FOLDER, LABELS, SERVER, answers_file
-from edgeship.bundle.comparisons import ServerAccuracy
+from edgeship.bundle.figures.comparisons import ServerAccuracy
+from edgeship.bundle.figures.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.manifest import ArtifactEntry, DataEntry, Manifest, ServerModelEntry
-from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.receipt import Receipt
 from edgeship.data import save

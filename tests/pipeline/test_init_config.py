@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from edgeship.benchmarks.gate import server_checks
 from edgeship.benchmarks.gate.budget import Budget
-from edgeship.bundle.comparisons import ConstantAnswer
+from edgeship.bundle.figures.comparisons import ConstantAnswer
 from edgeship.cli.models.init import init
 from edgeship.deploy.contract.describe import describe_inputs
 from edgeship.errors import InputError

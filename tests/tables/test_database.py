@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +11,6 @@ from typing import Any, NoReturn
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.serving.batch.servers import PostgresServer, find_programs
 
 from edgeship.api.own_data.checks import check_data
 from edgeship.errors import InputError
@@ -21,6 +19,7 @@ from edgeship.tables.database import copy_query, find_database
 from edgeship.tables.inference import read_schema
 from edgeship.tables.schema import TableSchema
 from edgeship.train.own_data.sources.source import Source, read_source
+from tests.postgres_server import PostgresServer, run_server
 from tests.train.own_data.tables import SHOP, shop_rows, write_table
 
 
@@ -116,14 +115,8 @@ def test_a_query_is_looked_at_as_a_file_is(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def server(missing: Callable[[str], NoReturn]) -> Iterator[PostgresServer]:
-    programs = find_programs()
-    if programs is None:
-        missing("no PostgreSQL server is here (Debian: apt install postgresql)")
-    with tempfile.TemporaryDirectory() as place:  # pytest's own folders let no other user in
-        Path(place).chmod(0o755)
-        opened = PostgresServer(programs, Path(place) / "server")
+    with run_server(missing) as opened:
         yield opened
-        opened.stop("immediate")
 
 
 @pytest.mark.more

@@ -21,8 +21,8 @@ import pytest
 from edgeship import api
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
+from edgeship.bundle.figures.measurement import MeasurementDetails
 from edgeship.bundle.manifest import parse_manifest
-from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.demo import site
 from edgeship.demo.web_server import Server
 from edgeship.deploy.contract.contract import parse_contract, read_contract

@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from edgeship.benchmarks.report.layers.layer_table import worst_first
-from edgeship.bundle.comparisons import LayerSensitivity
+from edgeship.bundle.figures.comparisons import LayerSensitivity
 
 WIDTH, ROW = 4.6, 0.22  # inches
 SHOWN = 30

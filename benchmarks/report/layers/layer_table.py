@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.figures.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.terminal import WIDTH, Column, make_console, make_table, wrap_text
 from edgeship.untrusted import printable_value
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from edgeship.bundle.comparisons import LayerSensitivity
-from edgeship.bundle.measurement import OperatorTimes
+from edgeship.bundle.figures.comparisons import LayerSensitivity
+from edgeship.bundle.figures.measurement import OperatorTimes
 from edgeship.errors import InputError
 
 GOOD, BAD = "#ffffff", "#d62728"

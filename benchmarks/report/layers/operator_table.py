@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgeship.benchmarks.report.table_rows import milliseconds_text
-from edgeship.bundle.measurement import OperatorTime, OperatorTimes
+from edgeship.bundle.figures.measurement import OperatorTime, OperatorTimes
 from edgeship.formats.layer_names import scope
 from edgeship.terminal import WIDTH, Column, make_console, make_table, wrap_text
 from edgeship.untrusted import printable_value

@@ -9,9 +9,9 @@ from typing import Any
 from edgeship.benchmarks.gate.checks import metric_of
 from edgeship.benchmarks.report import engine_comparison, table_rows
 from edgeship.bundle import schema_1
-from edgeship.bundle.comparisons import AccuracyReport
+from edgeship.bundle.figures.comparisons import AccuracyReport
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import Manifest, parse_manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.runtimes.browser import requirements
 from scripts import RESULTS
 from scripts.bench.speed import machine_line

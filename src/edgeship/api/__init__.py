@@ -136,7 +136,7 @@ if TYPE_CHECKING:
     from edgeship.api.trust import distrust_config, list_trusted_configs, trust_config
     from edgeship.api.updates import FetchedModel, fetch_model, simulate_fleet, write_fleet_picture
     from edgeship.bundle.bundle import Bundle
-    from edgeship.bundle.comparisons import LayerSensitivity
+    from edgeship.bundle.figures.comparisons import LayerSensitivity
     from edgeship.bundle.manifest import Manifest
     from edgeship.bundle.receipt import Receipt
     from edgeship.bundle.verdict import GateResult
@@ -201,7 +201,7 @@ NAMES = {
     "edgeship.api.trust": "distrust_config list_trusted_configs trust_config",
     "edgeship.api.updates": "FetchedModel fetch_model simulate_fleet write_fleet_picture",
     "edgeship.bundle.bundle": "Bundle",
-    "edgeship.bundle.comparisons": "LayerSensitivity",
+    "edgeship.bundle.figures.comparisons": "LayerSensitivity",
     "edgeship.bundle.manifest": "Manifest",
     "edgeship.bundle.receipt": "Receipt",
     "edgeship.bundle.verdict": "GateResult",

@@ -15,9 +15,9 @@ from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
     from edgeship.bundle.bundle import Bundle
-    from edgeship.bundle.comparisons import LayerSensitivity
+    from edgeship.bundle.figures.comparisons import LayerSensitivity
+    from edgeship.bundle.figures.measurement import OperatorTimes
     from edgeship.bundle.manifest import Manifest
-    from edgeship.bundle.measurement import OperatorTimes
     from edgeship.bundle.verdict import GateResult
     from edgeship.deploy.signing.claims import SignatureCheck
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from edgeship import __version__, untrusted
 from edgeship.bundle import named_files, schema_1
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import SCHEMA, Manifest, parse_manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.errors import InputError
 from edgeship.formats import formats
 from edgeship.light_dataclass import dataclass

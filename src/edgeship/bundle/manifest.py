@@ -15,11 +15,17 @@ import msgspec
 from msgspec import Meta
 
 from edgeship import typed_json
-from edgeship.bundle.comparisons import ConstantAnswer, FormatParity, LayerSensitivity, ServerAccuracy, TwinComparison
-from edgeship.bundle.device_figures import ParityMatrix
+from edgeship.bundle.figures.comparisons import (
+    ConstantAnswer,
+    FormatParity,
+    LayerSensitivity,
+    ServerAccuracy,
+    TwinComparison,
+)
+from edgeship.bundle.figures.device_figures import ParityMatrix
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.goldens import KernelSpread
 from edgeship.bundle.head_learning import HeadLearning
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import DIGEST, Count, Digest, Number
 from edgeship.bundle.receipt import Receipt
 from edgeship.bundle.verdict import ArtifactReason, FailedArtifact, GateResult

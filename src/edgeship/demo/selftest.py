@@ -19,9 +19,9 @@ from msgspec import Meta
 from edgeship import typed_json, untrusted
 from edgeship.bundle import goldens
 from edgeship.bundle.bundle import Bundle
-from edgeship.bundle.comparisons import OutputParity
+from edgeship.bundle.figures.comparisons import OutputParity
+from edgeship.bundle.figures.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.manifest import GoldenRun, Manifest
-from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.metric import LARGEST, Count, Metric
 from edgeship.bundle.verdict import Check
 from edgeship.data import Batch

@@ -20,11 +20,11 @@ from edgeship.benchmarks.gate.gate import judge_again
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import preprocessing
 from edgeship.bundle.bundle import Bundle
-from edgeship.bundle.comparisons import AccuracyReport
+from edgeship.bundle.figures.comparisons import AccuracyReport
+from edgeship.bundle.figures.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.head_learning import FILE as LEARNING
 from edgeship.bundle.head_learning import FOLDER as LEARNING_FOLDER
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, PageSamples, ServerModelEntry
-from edgeship.bundle.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.verdict import GateResult
 from edgeship.data import Array, RepresentativeDataset
 from edgeship.demo import page_settings as settings

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from edgeship.bundle.comparisons import OutputAccuracy
+from edgeship.bundle.figures.comparisons import OutputAccuracy
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.metric import Figure
 
 HOST = "host"

@@ -19,7 +19,7 @@ from edgeship.benchmarks.compare.metrics import (
     threshold_of,
 )
 from edgeship.bundle.answers import LABELS, SERVER, answers_file
-from edgeship.bundle.comparisons import FlippedSample, OutputAccuracy
+from edgeship.bundle.figures.comparisons import FlippedSample, OutputAccuracy
 from edgeship.bundle.manifest import Manifest
 from edgeship.data import load
 from edgeship.errors import EdgeshipError

@@ -21,9 +21,9 @@ from edgeship.benchmarks.report.html_report import FILE as REPORT
 from edgeship.benchmarks.report.html_report import draw_plots, write_report
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle import goldens
-from edgeship.bundle.comparisons import AccuracyReport, LayerSensitivity
+from edgeship.bundle.figures.comparisons import AccuracyReport, LayerSensitivity
+from edgeship.bundle.figures.measurement import OperatorTimes
 from edgeship.bundle.manifest import Manifest, ServerModelEntry
-from edgeship.bundle.measurement import OperatorTimes
 from edgeship.data import RepresentativeDataset
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.deploy.contract.file import record_temperatures

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.compare.statistics import paired_difference
-from edgeship.bundle.comparisons import OutputAccuracy
+from edgeship.bundle.figures.comparisons import OutputAccuracy
 from edgeship.errors import CheckError, InputError
 from edgeship.typed_json import convert
 from edgeship.types import to_json

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeship.benchmarks.compare import temperature_scaling
-from edgeship.bundle.comparisons import ClassAccuracy, OutputAccuracy
+from edgeship.bundle.figures.comparisons import ClassAccuracy, OutputAccuracy
 
 
 def made_up(sharpness: float, seed: int = 0, samples: int = 4000) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from edgeship.benchmarks.gate import quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
 from edgeship.benchmarks.gate.group_checks import check_groups
-from edgeship.bundle.comparisons import GroupAccuracy, OutputAccuracy
-from edgeship.bundle.measurement import Measurement, MeasurementDetails
+from edgeship.bundle.figures.comparisons import GroupAccuracy, OutputAccuracy
+from edgeship.bundle.figures.measurement import Measurement, MeasurementDetails
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import InputError
 from edgeship.pipeline import data_checks

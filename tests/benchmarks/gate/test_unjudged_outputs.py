@@ -9,7 +9,7 @@ from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.gate import quality_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.checks import JudgedMeasurement
-from edgeship.bundle.measurement import Measurement, MeasurementDetails
+from edgeship.bundle.figures.measurement import Measurement, MeasurementDetails
 from edgeship.types import Verdict
 
 N = 400

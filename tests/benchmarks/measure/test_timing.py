@@ -1,7 +1,7 @@
 """Every latency says which code sent its queries."""
 
 from edgeship.benchmarks.measure import timing
-from edgeship.bundle.measurement import LatencySummary, Measurement, MeasurementDetails
+from edgeship.bundle.figures.measurement import LatencySummary, Measurement, MeasurementDetails
 
 
 def item(runtime, engine, reason="", device="host"):

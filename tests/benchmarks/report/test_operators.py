@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from edgeship.benchmarks.report.layers import model_explorer, operator_table
-from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
-from edgeship.bundle.measurement import OperatorTime, OperatorTimes
+from edgeship.bundle.figures.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.figures.measurement import OperatorTime, OperatorTimes
 from edgeship.errors import InputError
 
 OPERATORS = (

@@ -14,8 +14,8 @@ from edgeship.benchmarks.compare import accuracy
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.report import flipped_samples, html_report, junit, markdown, table_rows, terminal_table
+from edgeship.bundle.figures.measurement import LatencyRatio
 from edgeship.bundle.manifest import parse_manifest
-from edgeship.bundle.measurement import LatencyRatio
 from edgeship.bundle.mixed_precision import MixedPrecisionStep
 from edgeship.types import to_json
 from tests.present import present

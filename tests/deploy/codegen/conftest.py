@@ -12,7 +12,7 @@ import pytest
 
 from edgeship.deploy.codegen.generate import LANGUAGES
 from edgeship.processes.child import FunctionProcess
-from tests.deploy.codegen.pictures import Picture, draw_pictures
+from tests.deploy.codegen.made_up.pictures import Picture, draw_pictures
 from tests.monitoring.golden_profile import add_profile
 
 HERE = Path(__file__).parent

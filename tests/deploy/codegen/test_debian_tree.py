@@ -19,8 +19,8 @@ from edgeship.runtimes.clients import c_clients, swift_clients
 from edgeship.runtimes.clients.tools import LIBRARY, TFLITE_C, WHEELS, run_command
 from edgeship.runtimes.interpreters import pip_command
 from tests.deploy.codegen.conftest import DRIVERS
-from tests.deploy.codegen.mutants import MUTANTS
-from tests.deploy.codegen.pictures import Picture
+from tests.deploy.codegen.made_up.mutants import MUTANTS
+from tests.deploy.codegen.made_up.pictures import Picture
 from tests.deploy.codegen.test_counting import CASES, assert_counted, describe_case, encode_samples, tensor_sizes
 from tests.deploy.codegen.test_preprocessing import STRICT, assert_same
 from tests.deploy.codegen.test_selftest import shuffle_weights

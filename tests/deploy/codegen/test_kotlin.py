@@ -18,8 +18,8 @@ from edgeship.deploy.codegen.generate import write_client
 from edgeship.runtimes.clients import kotlin_jvm
 from edgeship.runtimes.clients.lanes import LANES
 from tests.deploy.codegen.conftest import DRIVERS, edgeship
-from tests.deploy.codegen.mutants import MUTANTS
-from tests.deploy.codegen.pictures import Picture
+from tests.deploy.codegen.made_up.mutants import MUTANTS
+from tests.deploy.codegen.made_up.pictures import Picture
 from tests.deploy.codegen.test_counting import CASES, assert_counted, describe_case, encode_samples, tensor_sizes
 from tests.deploy.codegen.test_preprocessing import assert_same
 from tests.deploy.codegen.test_selftest import shuffle_weights

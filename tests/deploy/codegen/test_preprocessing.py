@@ -12,7 +12,7 @@ import pytest
 from edgeship.runtimes.clients.lanes import LANES
 from edgeship.runtimes.clients.tools import TYPESCRIPT
 from tests.deploy.codegen.conftest import DRIVERS, run
-from tests.deploy.codegen.pictures import Picture
+from tests.deploy.codegen.made_up.pictures import Picture
 
 CORES = {
     "c": "edgeship.c",

@@ -13,7 +13,7 @@ import pytest
 
 from edgeship.runtimes.clients.lanes import LANES, Lane
 from tests.deploy.codegen.conftest import edgeship
-from tests.deploy.codegen.mutants import MUTANTS
+from tests.deploy.codegen.made_up.mutants import MUTANTS
 
 HERE = [language for language in MUTANTS if language not in ("kotlin", "swift")]  # files of their own
 LANE_OF = {"c": "client-c", "python": "client-python", "typescript": "client-ts"}

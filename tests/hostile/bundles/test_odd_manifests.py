@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from edgeship.benchmarks.report import html_report as reports
 from edgeship.bundle import goldens
 from edgeship.bundle.bundle import Bundle, open_bundle
-from edgeship.bundle.comparisons import CandidateFigures, LayerSensitivity
+from edgeship.bundle.figures.comparisons import CandidateFigures, LayerSensitivity
 from edgeship.bundle.manifest import parse_manifest
 from edgeship.cli.bundles.benchmark import benchmark
 from edgeship.cli.bundles.bom import bom

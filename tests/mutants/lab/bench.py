@@ -22,9 +22,9 @@ from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.gate import judge
 from edgeship.benchmarks.measure import driver
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Reference, Settings
-from edgeship.bundle.comparisons import TwinComparison
+from edgeship.bundle.figures.comparisons import TwinComparison
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.verdict import Check
 from edgeship.convert.receipts import receipt
 from edgeship.data import Batch, RepresentativeDataset

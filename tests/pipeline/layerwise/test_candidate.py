@@ -14,9 +14,9 @@ from edgeship.benchmarks.compare import accuracy, parity
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.report import plots
 from edgeship.benchmarks.report.layers import layer_plot, layer_table
-from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.figures.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.figures.measurement import MeasurementDetails
 from edgeship.bundle.manifest import Manifest
-from edgeship.bundle.measurement import MeasurementDetails
 from edgeship.pipeline.layerwise import candidate
 from edgeship.terminal import WIDTH
 from edgeship.types import Artifact, Step, Verdict

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeship.bundle.measurement import OperatorTime, OperatorTimes
+from edgeship.bundle.figures.measurement import OperatorTime, OperatorTimes
 from edgeship.errors import ProcessError
 from edgeship.pipeline.layerwise import operator_times
 from edgeship.pipeline.layerwise.operator_times import _profile_session, _state_times, _with_layers

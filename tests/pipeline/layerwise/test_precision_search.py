@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgeship.bundle.comparisons import CandidateFigures
+from edgeship.bundle.figures.comparisons import CandidateFigures
 from edgeship.bundle.verdict import Check
 from edgeship.pipeline.layerwise import precision_search, trials
 from edgeship.pipeline.layerwise.trials import JudgedTrial, Standing, Trial

@@ -9,9 +9,9 @@ from typing import Any
 
 from edgeship.bundle import bundle as bundles
 from edgeship.bundle.answers import FOLDER, LABELS, answers_file
-from edgeship.bundle.comparisons import AccuracyReport, OutputAccuracy
+from edgeship.bundle.figures.comparisons import AccuracyReport, OutputAccuracy
+from edgeship.bundle.figures.measurement import LatencySummary, Measurement, MeasurementDetails
 from edgeship.bundle.manifest import ArtifactEntry, Manifest, ServerModelEntry
-from edgeship.bundle.measurement import LatencySummary, Measurement, MeasurementDetails
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import Check, GateResult
 from edgeship.data import save

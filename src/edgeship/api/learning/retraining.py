@@ -46,7 +46,7 @@ def retrain_champion(
     now: datetime | str | None = None,
     progress: bool = False,
 ) -> RetrainResult:
-    """Train the champion of `name` again where it is time to, and compare what comes of it with the champion.
+    """Train the champion of `name` again where it is time to, and compare the challenger with it.
 
     `labels` and `audit`: CSV files with the columns sample and label, whose inputs are in `samples` (`audit_samples`), a folder
     or an `.npz`. `drift`: results of `judge_drift` as JSON, `inbox`: where they are to be judged. `data`: folders with the
@@ -58,16 +58,13 @@ def retrain_champion(
     be used: nothing was registered then.
     """
     from edgeship.learning.retraining import retrain
-    from edgeship.learning.retraining.decide import parse_moment
     from edgeship.learning.retraining.page import write_retraining_page
     from edgeship.learning.retraining.request import RetrainRequest
 
     _check_places(promote, page)
     folder = Path(out) if out is not None else Path("runs") / f"{name or 'champion'}-retraining"
     check_outside_of_bundles(folder / "bundle")
-    moment = parse_moment(now) if isinstance(now, str) else now or datetime.now(UTC)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+    moment = _find_moment(now)
     request = RetrainRequest(
         name=name, store=store, out=folder, labels=optional_path(labels), samples=optional_path(samples),
         audit=optional_path(audit), audit_samples=optional_path(audit_samples), drift=tuple(map(Path, drift)), inbox=inbox,
@@ -80,6 +77,14 @@ def retrain_champion(
     if page is not None:
         write_retraining_page(result, Path(page))
     return result
+
+
+def _find_moment(now: datetime | str | None) -> datetime:
+    """The moment, of UTC where it does not say."""
+    from edgeship.learning.retraining.decide import parse_moment
+
+    moment = parse_moment(now) if isinstance(now, str) else now or datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _check_places(promote: str | None, page: AnyPath | None) -> None:

@@ -55,14 +55,11 @@ def open_server(
     from edgeship.serving.rest.plan import ServerSettings
     from edgeship.serving.rest.process import Server
 
-    if not bundles and store is None:
-        raise InputError("nothing to serve: name a bundle, or --store and --name of a registry")
-    if name is not None and store is None:
-        raise InputError("--name is of a registry: name it by --store, as sqlite:///registry.db")
+    _check_what_is_served(bundles, store, name)
     settings = ServerSettings(
         host, port, grpc_port, read_api_keys(api_key_file) if api_key_file else (), batch, batch_wait_ms,
-        int(max_body_mb * (1 << 20)), timeout_s,
-        cache, threads, os.path.abspath(jobs) if jobs is not None else "", tuple(callback_hosts),
+        int(max_body_mb * (1 << 20)), timeout_s, cache, threads,
+        os.path.abspath(jobs) if jobs is not None else "", tuple(callback_hosts),
     )  # fmt: skip
     if jobs is not None:
         check_outside_of_bundles(Path(jobs))
@@ -81,6 +78,13 @@ def open_server(
 
     with set_visibility(progress):
         return _Server(tempfile.TemporaryDirectory(prefix="edgeship-serve-"))
+
+
+def _check_what_is_served(bundles: Sequence[str | os.PathLike[str]], store: str | None, name: str | None) -> None:
+    if not bundles and store is None:
+        raise InputError("nothing to serve: name a bundle, or --store and --name of a registry")
+    if name is not None and store is None:
+        raise InputError("--name is of a registry: name it by --store, as sqlite:///registry.db")
 
 
 def _plan(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from edgeship.bundle.comparisons import OutputAccuracy, OutputParity, ServerAccuracy
+from edgeship.bundle.figures.comparisons import OutputAccuracy, OutputParity, ServerAccuracy
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.bundle.verdict import Check
 from edgeship.types import TensorSpec, Verdict
 

@@ -10,7 +10,7 @@ import numpy as np
 from edgeship.benchmarks.compare import accuracy, statistics
 from edgeship.benchmarks.compare.metrics import choose_metric
 from edgeship.bundle.bundle import Bundle
-from edgeship.bundle.comparisons import OutputAccuracy
+from edgeship.bundle.figures.comparisons import OutputAccuracy
 from edgeship.bundle.manifest import Manifest
 from edgeship.errors import EdgeshipError
 from edgeship.learning.retraining.gather import LABELS, LabelledSamples

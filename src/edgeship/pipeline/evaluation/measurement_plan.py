@@ -8,8 +8,8 @@ from pathlib import Path
 from edgeship import untrusted
 from edgeship.benchmarks.measure import driver
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import ArtifactEntry
-from edgeship.bundle.measurement import Measurement
 from edgeship.devices import profiles
 from edgeship.errors import InputError
 from edgeship.formats import formats

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from edgeship.benchmarks.measure import quality
 from edgeship.benchmarks.measure.benchmark import Benchmark, MeasuredArtifact, Target
-from edgeship.bundle.comparisons import FileComparison, TwinComparison
+from edgeship.bundle.figures.comparisons import FileComparison, TwinComparison
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
 from edgeship.bundle.mixed_precision import kept_layers
 from edgeship.bundle.receipt import Receipt

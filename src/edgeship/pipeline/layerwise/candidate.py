@@ -18,8 +18,8 @@ from edgeship.benchmarks.measure import host_noise, latency, sampling
 from edgeship.benchmarks.measure.benchmark import Reference, batch_size
 from edgeship.benchmarks.measure.latency_ratio import compare_latency
 from edgeship.benchmarks.measure.quality import NO_LABELS
-from edgeship.bundle.comparisons import AccuracyReport, CandidateFigures
-from edgeship.bundle.measurement import Measurement, MeasurementDetails
+from edgeship.bundle.figures.comparisons import AccuracyReport, CandidateFigures
+from edgeship.bundle.figures.measurement import Measurement, MeasurementDetails
 from edgeship.bundle.metric import Metric
 from edgeship.bundle.verdict import Check
 from edgeship.data import Array, Batch, RepresentativeDataset, save

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from edgeship.benchmarks.gate import advice
 from edgeship.benchmarks.measure.benchmark import Reference
 from edgeship.bundle.bundle import Bundle
-from edgeship.bundle.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
+from edgeship.bundle.figures.comparisons import CandidateFigures, LayerErrors, LayerSensitivity
 from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.data import RepresentativeDataset
 from edgeship.errors import EdgeshipError, InputError, brief_message, unknown_name_error

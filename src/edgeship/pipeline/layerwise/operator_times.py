@@ -10,8 +10,8 @@ import numpy as np
 from edgeship.benchmarks.measure import host_noise
 from edgeship.bundle import goldens
 from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.figures.measurement import OperatorTime, OperatorTimes
 from edgeship.bundle.manifest import ArtifactEntry
-from edgeship.bundle.measurement import OperatorTime, OperatorTimes
 from edgeship.errors import InputError, ProcessError, unknown_name_error
 from edgeship.formats.layer_names import LayerNames, scope
 from edgeship.pipeline.conversion.source import ModelSource

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgeship.benchmarks.measure.latency import Ratio
 from edgeship.benchmarks.report import table_rows
-from edgeship.bundle.comparisons import CandidateFigures
+from edgeship.bundle.figures.comparisons import CandidateFigures
 from edgeship.bundle.mixed_precision import MixedPrecisionRecipe, MixedPrecisionStep
 from edgeship.errors import CheckError, EdgeshipError, brief_message
 from edgeship.light_dataclass import dataclass

@@ -12,7 +12,7 @@ from edgeship.benchmarks.compare.constant_answers import compare_with_constants
 from edgeship.benchmarks.gate import server_checks
 from edgeship.benchmarks.gate.budget import Budget
 from edgeship.benchmarks.gate.sample_sizes import note_thin_evaluation
-from edgeship.bundle.comparisons import ConstantAnswer, OutputAccuracy
+from edgeship.bundle.figures.comparisons import ConstantAnswer, OutputAccuracy
 from edgeship.data import Batch, RepresentativeDataset, load
 from edgeship.errors import EdgeshipError, InputError
 from edgeship.light_dataclass import dataclass

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from edgeship.bundle.figures.measurement import Measurement
 from edgeship.bundle.manifest import ArtifactEntry, Manifest
-from edgeship.bundle.measurement import Measurement
 from edgeship.formats import formats
 from edgeship.light_dataclass import dataclass
 from edgeship.types import Kind, TensorSpec, Verdict

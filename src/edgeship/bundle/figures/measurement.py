@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from edgeship.bundle.comparisons import AccuracyReport, OutputParity
-from edgeship.bundle.device_figures import BitExactness, Cell, InstructionCount, NpuEstimate, SampleSubset
+from edgeship.bundle.figures.comparisons import AccuracyReport, OutputParity
+from edgeship.bundle.figures.device_figures import BitExactness, Cell, InstructionCount, NpuEstimate, SampleSubset
 from edgeship.bundle.metric import Count, Digest, Metric, Number
 from edgeship.light_dataclass import dataclass
 
