@@ -54,7 +54,8 @@ def test_a_better_challenger_is_registered_and_stays_one(world, place, retrain, 
     edgeship("retrain", "--name", "bars", "--now", "2027-02-07", "--data", world, code=2, says=says)
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, retrain):
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(place, retrain, edgeship):
+    edgeship("retrain", "--name", "bars", "--force", "--dry-run", says="bars: would train")
     before = sorted(path for path in place.rglob("*") if path.name != "registry.db.lock")
     result = retrain("--dry-run")
     assert result["outcome"] == "would train" and result["plan"]["labels"] == POOL and result["challenger"] is None

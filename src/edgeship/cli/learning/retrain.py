@@ -44,7 +44,7 @@ SAMPLES_HELP = "Where the labels' inputs are: a folder with samples.csv and NAME
 @click.option(
     "--replay",
     type=click.IntRange(min=0),
-    help="Old samples beside the labels (default: 8 times as many, at least 4,000).",
+    help="Old samples beside the labels (default: 16 times as many, at least 8,000).",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=5e-4, show_default=True)
@@ -97,16 +97,18 @@ def _print_result(result: api.RetrainResult, page: Path | None) -> None:
     if result.plan:
         plan = result.plan
         click.echo(
-            f"trained on {plan.labels:,} labels, {plan.repeats} times, and {plan.replay:,} old samples; audit {plan.audit:,}"
+            f"training data: {plan.labels:,} labels, {plan.repeats} times, and {plan.replay:,} old samples; audit {plan.audit:,}"
         )
         for note in plan.notes:
             click.echo(wrap_text(f"- {printable(note)}", width, 2))
+    elif result.outcome == "would train":
+        click.echo("it takes labels and an audit: `edgeship select` draws the samples, `edgeship label` labels them")
     if result.record:
         for text in result.record.reasons:
             click.echo(wrap_text(f"- {printable(text)}", width, 2))
-        click.echo(
-            f"the evaluation data has judged {result.record.evaluation_uses} versions, the audit {result.record.audit_uses}"
-        )
+        times = result.record.audit_uses
+        judged = f"the newest audit {times} challenger{'s'[: times != 1]}"
+        click.echo(f"the evaluation data has judged {result.record.evaluation_uses} versions, {judged}")
     if result.promoted:
         click.echo(f"staging: version {result.challenger}")
     if place := page or result.page:

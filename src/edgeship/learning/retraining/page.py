@@ -39,9 +39,8 @@ def _lines(result: RetrainResult) -> list[str]:
     record = result.record
     if record:
         worn = "; it is worn, and new evaluation data is advised" if record.evaluation_uses >= WORN else ""
-        lines.append(
-            f"The evaluation data has judged {record.evaluation_uses} versions{worn}. Audit used: {record.audit_uses} times."
-        )
+        judged = f"the newest audit {record.audit_uses} challenger{'s'[: record.audit_uses != 1]}"
+        lines.append(f"The evaluation data has judged {record.evaluation_uses} versions{worn}; {judged}.")
     return lines
 
 

@@ -69,6 +69,8 @@ def _plan_only(
     """What would be done; nothing is written but to a folder that goes."""
     if not nothing.decision.train:
         return nothing
+    if request.labels is None or request.audit is None:
+        return replace(nothing, outcome="would train")  # once there are some
     with tempfile.TemporaryDirectory(prefix="edgeship-retrain-") as folder:
         champion = open_champion(store, version, replace(request, out=Path(folder)))
         plan = gather_data(request, champion, records, store).plan

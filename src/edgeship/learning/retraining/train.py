@@ -24,7 +24,7 @@ from edgeship.types import to_json
 
 MODEL = "server.keras"
 TOOLS = ("tensorflow", "keras", "numpy")
-TEACHER = 0.5  # how much of the champion's own answers to old samples is learned beside their labels
+TEACHER = 0.8  # how much of the champion's own answers to old samples is learned beside their labels
 
 
 def train_challenger(champion: Champion, request: RetrainRequest, data: tuple[Path, Path, int], folder: Path) -> Path:
