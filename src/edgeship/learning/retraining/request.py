@@ -24,7 +24,7 @@ class RetrainRequest:
     the audit's are never trained on. `drift`: results of `monitor drift` as JSON, `inbox`: where it looks itself. `data`: folders
     in which the champion's own data is found again by its digest; `train`: its training data by name. `config` stands in for
     what the champion was made with. `recipe`: fine-tune, or a command with the places {model}, {train}, {out} and {seed}.
-    `replay`: how many old samples are trained on beside the new (None: 16 times as many, and 8,000 at least). `now` is when it is.
+    `replay`: how many old samples are trained on beside the new (None: 16 times as many, at least 8,000). `now` is when it is.
     `tolerance`: points of accuracy that the audit may show lost without that being a reason to train.
     """
 
