@@ -2,8 +2,9 @@
 
 Files: 100,000 reports of a model with 10 classes, 30 % of them twice, some forged, truncated, unknown or in other bins, shuffled;
 beside it a bare `sqlite3` insert of the same rows with the same settings, that checks nothing. Both are timed in turn in one
-process. HTTP: `wrk` (apt-get install wrk) posts reports that all differ to `edgeship monitor collect`. Processor time is told
-beside the clock's, which depends on what else runs. Writes docs/results/services/ingest.md.
+process. The same file goes into PostgreSQL, where a server is here (apt-get install postgresql). HTTP: `wrk` (apt-get install
+wrk) posts reports that all differ to `edgeship monitor collect`. Processor time is told beside the clock's, which depends on what
+else runs. Writes docs/results/services/ingest.md.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from edgeship.monitoring.reports.windows import find_window
 from scripts import RESULTS
 from tests.deploy.channel.bundles import write_bundle
 from tests.hostile.bundles import sealed_bundle
+from tests.postgres_server import PostgresServer, find_programs
 
 REPORTS, ROUNDS, SECONDS, CONNECTIONS, BATCH = 100_000, 3, 10, 50, 2000
 ARTIFACT = "tflite/int8"
@@ -157,7 +159,33 @@ def measure_files(bundle: Path, folder: Path) -> list[str]:
         "ingest": f"`monitor ingest`, {len(lines):,} reports of {size:,.0f} bytes",
         "bare": "bare `sqlite3` insert of the valid ones",
     }
-    return [f"| {labels[name]} | {middle(found, 0):,} | {middle(found, 1):,} |" for name, found in rates.items()]
+    rows = [f"| {labels[name]} | {middle(found, 0):,} | {middle(found, 1):,} |" for name, found in rates.items()]
+    ratios = [f"{middle(rates['ingest'], at) / middle(rates['bare'], at):.2f}" for at in (0, 1)]
+    return [*rows, f"| the first as a share of the second | {ratios[0]} | {ratios[1]} |"]
+
+
+def measure_postgres(bundle: Path, folder: Path) -> list[str]:
+    """The line of the same file into a PostgreSQL server of this machine, which waits for the disk; none where there is none."""
+    programs = find_programs()
+    if programs is None:
+        return []
+    lines = len((folder / "reports.jsonl").read_bytes().splitlines())
+    found = []
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)  # it runs as another user
+        server = PostgresServer(programs, Path(place) / "server")
+        try:
+            for _ in range(ROUNDS):
+                store = server.make_database()
+                clock, processor = take_time(
+                    lambda store=store: api.ingest_reports([folder / "reports.jsonl"], store=store, bundles=[bundle])  # type: ignore[misc]
+                )
+                found.append((lines / clock, lines / processor))
+                if api.count_reports(store).reports != REPORTS - REPORTS // 1000:
+                    raise SystemExit("not every valid report is there once")
+        finally:
+            server.stop()
+    return [f"| `monitor ingest` of the same into PostgreSQL | {middle(found, 0):,} | {middle(found, 1):,} |"]
 
 
 def read_rows(file: Path, bundle: Path) -> list[Any]:
@@ -237,7 +265,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as place:
         bundle = write_model(Path(place) / "bundle")
-        rows = [*measure_files(bundle, Path(place)), *measure_http(bundle, Path(place))]
+        folder = Path(place)
+        rows = [*measure_files(bundle, folder), *measure_postgres(bundle, folder), *measure_http(bundle, folder)]
     head = (
         f"# Reports into an inbox\n\n`python -m scripts.bench.monitoring.ingest`, {date.today():%d %b %Y}, "
         f"{os.cpu_count()} cores, load {load:.1f} when it began; medians of {ROUNDS} rounds in turn.\n"
