@@ -177,6 +177,7 @@ def test_an_ingest_that_is_killed_goes_on(bundle: Path, store: str, tmp_path: Pa
 
 
 @pytest.mark.more
+@pytest.mark.timeout(2400)  # 50 starts of a process: 19 minutes beside 20 others
 def test_an_ingest_that_is_killed_50_times_goes_on(bundle: Path, store: str, tmp_path: Path) -> None:
     check_killed_ingest(bundle, store, tmp_path, 5000, 50)
 
