@@ -70,7 +70,7 @@ def test_a_rate_that_is_too_large_changes_nothing(learner: HeadLearner):
     collect(learner, 64)
     assert learner.learn().kept
     before = learner.head
-    for rate in (50.0, 1e30):
+    for rate in (5.0, 1e30):
         result = learner.learn(LearnSettings(rate=rate))
         assert not result.kept and "too large" in result.reason
     np.testing.assert_array_equal(learner.head.weights, before.weights)
@@ -82,6 +82,17 @@ def test_wrong_corrections_are_not_kept(learner: HeadLearner):
     result = learner.learn()
     assert not result.kept and "guard" in result.reason
     assert not learner.has_learned
+
+
+def test_part_of_the_way_is_taken_where_all_of_it_is_too_far(learner: HeadLearner):
+    collect(learner, 64)
+    whole = learner.learn(LearnSettings(limit=1.0, passes=200, fewest_steps=1500))
+    learner.forget(samples=False)
+    far = learner.learn(LearnSettings(limit=0.0, passes=200, fewest_steps=1500))
+    assert whole.share == 1 and whole.guard_after < whole.guard_before - 1.5 / 256
+    assert far.kept and far.share in (0.5, 0.25)
+    assert far.guard_after >= far.guard_before - 1.5 / 256
+    assert learner.has_learned
 
 
 def test_samples_that_are_held_out_decide_too(learner: HeadLearner):

@@ -38,6 +38,12 @@ export function softmax(row: Float32Array): Float32Array {
   return Float32Array.from(powers, (value) => value / sum);
 }
 
+/** The head that lies so far on the way from an old to a new one. */
+export function mix(old: Head, fresh: Head, share: number): Head {
+  const part = (first: Float32Array, last: Float32Array) => first.map((value, index) => value + share * Math.fround(last[index]! - value));
+  return {weights: part(old.weights, fresh.weights), bias: part(old.bias, fresh.bias)};
+}
+
 /** The share of right answers, and the mean cross-entropy; NaN without samples. */
 export function measure({count, features, target}: Samples, head: Head): {quality: number; loss: number} {
   const found = scores(features, count, head);

@@ -1,12 +1,14 @@
 /** Teaches the last layer of a model in this browser, as `edgeship.client.learning.HeadLearner` does in Python. */
 import type {Bundle} from '../bundle/bundle';
 import type {NumpyArray} from '../bundle/npz';
-import {batches, countSteps, type Head, join, measure, type Samples, scores, softmax, take} from './arithmetic';
+import {batches, countSteps, type Head, join, measure, mix, type Samples, scores, softmax, take} from './arithmetic';
 import {type Description, FILE, openPackage, type Package} from './package';
 import {Models} from './runtime';
 import * as store from './store';
 
 const HELD_OUT = 4;
+/** Of the way from the shipped head to the new one, where all of it is too far. */
+const SHARES = [0.5, 0.25];
 const MOST_SAMPLES = 1024;
 const [PASSES, FEWEST_STEPS, MOST_STEPS, LIMIT] = [40, 100, 2000, 0.02];
 
@@ -16,6 +18,8 @@ export interface Result {
   samples: number;
   heldOut: number;
   steps: number;
+  /** How far it went from the shipped head to the new one. */
+  share: number;
   /** Shares of right answers, before and after; null where there are no such samples. */
   corrected: [number, number];
   held: [number, number] | null;
@@ -84,22 +88,28 @@ export class Learner {
     const held = take(samples, all.filter((row) => row % HELD_OUT === HELD_OUT - 1));
     const {replay, guard, head: shipped, description} = this.opened;
     const steps = countSteps(train.count, replay.count, description.batch, PASSES, FEWEST_STEPS, MOST_STEPS);
-    const head = await this.train(train, replay, steps);
+    const learned = await this.train(train, replay, steps);
     const before = this.head;
-    const compare = (data: Samples, first: Head): [number, number] => [measure(data, first).quality, measure(data, head).quality];
     const seen = [train, replay].filter(({count}) => count); // half and half, as they are trained with
     const loss = (which: Head) => seen.reduce((sum, part) => sum + measure(part, which).loss, 0) / seen.length;
-    const losses = [loss(shipped), loss(head)] as const;
-    const result = {
-      samples: samples.count, heldOut: held.count, steps,
-      corrected: compare(train, before), held: held.count ? compare(held, before) : null, guard: compare(guard, shipped),
+    const judge = (share: number): {head: Head; result: Result; rose: boolean} => {
+      const head = share === 1 ? learned : mix(shipped, learned, share);
+      const compare = (data: Samples, first: Head): [number, number] => [measure(data, first).quality, measure(data, head).quality];
+      const losses = [loss(shipped), loss(head)] as const;
+      const [known, apart] = [compare(guard, shipped), held.count ? compare(held, before) : null];
+      const reason = refuse(losses, [known, guard.count], apart && [apart, held.count]);
+      const counts = {samples: samples.count, heldOut: held.count, steps, share};
+      return {head, rose: !(losses[1] <= losses[0]), result: {kept: !reason, reason, ...counts, corrected: compare(train, before), held: apart, guard: known}};
     };
-    const reason = refuse(losses, [result.guard, guard.count], result.held && [result.held, held.count]);
-    if (!reason) {
-      this.learned = {...this.learned, head};
+    const whole = judge(1);
+    const tried = whole.result.kept || whole.rose ? [whole] : [whole, ...SHARES.map(judge)];
+    const mends = ({kept, share, corrected}: Result) => kept && (share === 1 || corrected[1] > corrected[0]);
+    const found = tried.find(({result}) => mends(result)) ?? whole;
+    if (found.result.kept) {
+      this.learned = {...this.learned, head: found.head};
       await store.write(this.digest, this.learned);
     }
-    return {kept: !reason, reason, ...result};
+    return found.result;
   }
 
   /** The head after so many steps from the shipped one. */

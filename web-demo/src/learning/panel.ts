@@ -95,14 +95,14 @@ export class Teaching {
     this.again();
   }
 
-  #tell({kept, reason, samples, heldOut, steps, corrected, held, guard}: Result): void {
+  #tell({kept, reason, samples, heldOut, steps, share, corrected, held, guard}: Result): void {
     const change = (pair: [number, number] | null) => (pair ? pair.map((share) => `${(share * 100).toFixed(1)} %`).join(' → ') : 'none');
     define(element('teach-result', HTMLElement), [
       [`Right, of ${samples - heldOut} corrected`, change(corrected)],
       [`Right, of ${heldOut} held out`, change(held)],
       [`Right, of ${this.description.samples.guard} that it knew`, change(guard)],
     ]);
-    this.#say(kept ? `It has learned in ${steps} steps, and answers with that from now on.` : `It stays as it was: ${reason}.`);
+    this.#say(kept ? `It has learned in ${steps} steps${share < 1 ? `, and goes ${share * 100} % of that way, so as to keep what it knew` : ''}; it answers with that from now on.` : `It stays as it was: ${reason}.`);
   }
 
   #say(text: string): void {

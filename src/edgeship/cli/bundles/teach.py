@@ -86,7 +86,8 @@ def print_teaching(teaching: api.Teaching) -> None:
         out.print(make_table(columns, rows, out.width))
     place = printable(teaching.state)
     if result and result.kept:
-        text = f"kept: the head learned in {result.steps} steps answers from now on; --forget goes back"
+        way = "" if result.share == 1 else f", {result.share:.0%} of the way,"
+        text = f"kept: the head learned in {result.steps} steps{way} answers from now on; --forget goes back"
     elif result:
         old = "the head learned before" if teaching.has_learned else "the shipped head"
         text = f"not kept: {printable(result.reason)}; {old} stays"

@@ -56,6 +56,11 @@ def take_step(features: Array, target: Array, rate: float, head: Head, activatio
     return stepped, compute_loss(scores, target, activation)
 
 
+def mix_heads(old: Head, new: Head, share: float) -> Head:
+    """The head that lies so far on the way from an old to a new one, float32."""
+    return Head(*(first + np.float32(share) * (last - first) for first, last in zip(old, new, strict=True)))
+
+
 def measure_quality(features: Array, target: Array, head: Head, activation: str) -> float:
     """The share of right answers: the best class for softmax, each output at 0.5 for sigmoid; 1 - error / variance for linear."""
     scores = compute_scores(features, head)

@@ -25,6 +25,7 @@ class LearnSettings:
 class LearnResult:
     """What came of learning: whether the new head was `kept`, or the `reason` why the old one stays.
 
+    `share`: how far it went from the shipped head to the new one, where all of the way was too far.
     `samples` are the corrected ones, `held_out` of them were not trained with. Qualities are shares of right answers (of a
     `linear` head: 1 - squared error / variance), of the head that was there before and of the new one: `corrected_*` of the
     samples trained with, `held_out_*` of those held out (None where there are none), `guard_*` of the bundle's own, where
@@ -46,3 +47,4 @@ class LearnResult:
     guard_after: float
     held_out_before: float | None = None
     held_out_after: float | None = None
+    share: float = 1.0

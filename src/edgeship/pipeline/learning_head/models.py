@@ -17,6 +17,7 @@ from edgeship.light_dataclass import dataclass
 from edgeship.pipeline.context import PipelineContext
 from edgeship.pipeline.conversion.converter import Converter
 from edgeship.pipeline.conversion.source import ConvertedArtifact, ModelSource
+from edgeship.pipeline.learning_head import replay
 from edgeship.pipeline.step_queue import CachedStep, Inputs, StepQueue, StepRun
 from edgeship.processes.executors import EXPORT
 from edgeship.settings.config import Config
@@ -50,7 +51,10 @@ class LearningModels:
 
 
 def separate_head(work: PipelineContext, model: Path, settings: Config, formats: Sequence[str]) -> SeparatedHead:
-    """Cut the head off the server model. Raises InputError for a model that has none, before anything is converted."""
+    """Cut the head off the server model. Raises InputError for a model that has none, before anything is converted.
+
+    So are data of one class only.
+    """
     if not set(FORMATS) & {*formats}:
         raise InputError("head_step is a .tflite and an .onnx, and neither format is asked for: add one to --to")
     if not (settings.data.train or settings.data.calibration):
@@ -75,6 +79,7 @@ def separate_head(work: PipelineContext, model: Path, settings: Config, formats:
         name="head cut", executors=EXPORT, kind="head-cut", key=lambda _: key, make=make, value=value, label=label
     )
     head: SeparatedHead = work.queue.submit([step])[step.name].result()
+    replay.check_classes(settings, head.cut)
     return head
 
 

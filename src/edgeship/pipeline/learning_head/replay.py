@@ -81,15 +81,27 @@ def is_classifier(settings: Config, inputs: tuple[TensorSpec, ...], outputs: int
     return labels.dtype.kind in "iu" and 0 <= int(labels.min()) <= int(labels.max()) < outputs
 
 
+def check_classes(settings: Config, cut: HeadCut) -> None:
+    """Raise InputError where labels say before any work that the data is of one class only."""
+    data = open_source(settings)
+    labels = data.labels(POOL).get("y")
+    if cut.activation == "softmax" and labels is not None and labels.ndim == 1 and len(np.unique(labels)) == 1:
+        raise _one_class_error(data.source)
+
+
 def _check_samples(samples: Samples, cut: HeadCut, source: str) -> None:
     classes = len(np.unique(_classes_of(samples.target, cut.activation))) if len(samples) else 0
     if not classes or (classes == 1 and cut.activation == "softmax"):
-        raise InputError(
-            f"{source}: its samples are of {'one class only' if classes else 'no use'}, so that a head which learns would forget "
-            "the others; name data with all classes as train or calibration in [data]"
-        )
+        raise _one_class_error(source)
     if not np.isfinite(samples.features).all():
         raise InputError(f"{source}: the model has features of it that are no finite numbers")
+
+
+def _one_class_error(source: str) -> InputError:
+    return InputError(
+        f"{source}: its samples are of one class only, so that a head which learns would forget the others; name data with all "
+        "classes as train or calibration in [data]"
+    )
 
 
 def _read_targets(
