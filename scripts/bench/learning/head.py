@@ -152,7 +152,7 @@ def render(bench: Bench, base: str) -> tuple[str, list[str]]:
         "By `python -m scripts.bench.learning.head BUNDLE EVALUATION`, with the client that a device has, on the base "
         f"{base} of fashion-mnist. Learned from random samples of one half of the test images, tested on the other 5,000; "
         f"mean of {len(SEEDS)} draws (standard deviation). A quarter of the labels is held out. "
-        f"{samples['replay']} samples of {samples['source']} are trained with, too. *kept*: how often the self-gate kept what was "
+        f"{samples['replay']} samples of {samples['source']} are trained with, too. *kept*: how often the gate kept what was "
         "learned, or a part of the way to it; where it did not, the figures are the shipped head's.",
         f"{date.today().isoformat()}, {time.perf_counter() - started:.0f} s. "
         + (f"Missed: {'; '.join(missed)}." if missed else "No bar was missed.")
