@@ -219,6 +219,19 @@ def test_batches_go_round_and_need_no_chance():
     assert count_steps(8, 256, 32, 20, (100, 2000)) == 100
 
 
+def test_labels_of_other_heads_are_shares_or_numbers(learner: HeadLearner):
+    shares, numbers = (
+        replace(learner.package, content={**learner.package.content, "activation": activation})
+        for activation in ("sigmoid", "linear")
+    )
+    right = np.array([[0, 1, 0.5, 1], [1, 1, 0, 0]])
+    np.testing.assert_array_equal(shares.make_target(right), right.astype(np.float32))
+    np.testing.assert_array_equal(numbers.make_target(right * 9), (right * 9).astype(np.float32))
+    for package, labels in ((shares, right * 9), (shares, right[:, :2]), (numbers, right * np.nan)):
+        with pytest.raises(ClientError, match="for each sample"):
+            package.make_target(labels)
+
+
 def test_quality_of_numbers_is_one_where_they_are_right(learner: HeadLearner):
     features, head = learner.package.guard.features, learner.package.head
     target = features @ head.weights + head.bias
