@@ -75,6 +75,9 @@ ELSEWHERE = {
     (README, "edgeship experiment plan --baseline 0.10 --effect 0.01 --looks 5"): (
         "tests/monitoring/experiments/test_experiment_command.py::test_plan_prints_looks_and_weeks"
     ),
+    (README, "edgeship retrain --name garments --labels labels.csv --samples samples --dry-run"): (
+        "tests/learning/test_retrain_command.py::test_a_dry_run_says_what_would_be_done_and_does_nothing"
+    ),
     (README, "edgeship runtimes install mediapipe"): "tests/runtimes/test_mediapipe.py::installed",
     (README, "edgeship benchmark bundle --runtime litert,mediapipe,mediapipe-web"): (
         "tests/runtimes/test_mediapipe.py::test_it_answers_what_the_artifact_answers"
