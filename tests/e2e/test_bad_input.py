@@ -218,7 +218,7 @@ def test_unknown_names_list_the_known_ones(edgeship, plain, arguments, message):
         ("[budget]\nmax_size_disk = 'small'", "max_size_disk"),
         ("[benchmark]\nruntimes = ['tensorrt']", "known: client-c"),
         ("[benchmark]\nruntimes = ['client-c']", "client-c runs its own self-test and no artifacts"),
-        ("[variant.int8]", "known: benchmark, budget, data, input, model, output, training, variants"),
+        ("[variant.int8]", "known: benchmark, budget, data, input, learning, model, output, training, variants"),
     ],
 )
 def test_a_wrong_configuration_is_refused_before_any_work(edgeship, plain, toml, message):

@@ -84,6 +84,7 @@ def check_killed(world, place, tmp_path_factory, monkeypatch, kills: int, seed: 
     assert done < kills  # some were killed
 
 
+@pytest.mark.more
 def test_a_killed_run_goes_on(world, place, tmp_path_factory, monkeypatch):
     check_killed(world, place, tmp_path_factory, monkeypatch, kills=2, seed=1)
 

@@ -65,7 +65,8 @@ def test_keys_label_and_take_back(page, tmp_path):
         page.keyboard.press("1")
         page.wait_for_selector("#views[data-sample=s1]")
         page.keyboard.press("2")
-        page.wait_for_function("document.title === '3 of 3 labelled'")
+        page.locator("#progress", has_text="all done").wait_for()
+        assert page.title() == "3 of 3 labelled"
         assert "all done" in page.locator("#progress").inner_text() and shown.inner_text() == ""
         server.stop()
     with out.open(newline="") as file:

@@ -44,6 +44,7 @@ ENTRIES = {
     "server-figures": ("edgeship.benchmarks.compare.accuracy",),
     "between-formats": ("edgeship.benchmarks.compare.parity",),
     "constant-answers": ("edgeship.benchmarks.compare.constant_answers",),
+    "retrain": ("edgeship.optimize.fine_tune",),
     "plots": ("edgeship.benchmarks.report.html_report",),
     **dict.fromkeys(
         ("quality", "speed", "ratio"),

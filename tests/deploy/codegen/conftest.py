@@ -42,7 +42,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with filelock.FileLock(root.with_suffix(".lock")):
         if not (root / "done").exists():
             root.mkdir()
-            with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process:
+            with FunctionProcess(env={"PYTHONPATH": str(HERE / "made_up")}) as process:
                 process.call("client_models:build", folder=str(root))
             for name in ("colour-squares", "mixed"):
                 folder = root / name

@@ -19,7 +19,7 @@ OPTIONS = ("--to", "tflite,tfjs", "--variant", "float32,int8,mobile")
 def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of bundles by task."""
     root = tmp_path_factory.mktemp("tasks")
-    with FunctionProcess(env={"PYTHONPATH": str(HERE)}) as process:
+    with FunctionProcess(env={"PYTHONPATH": str(HERE / "made_up")}) as process:
         process.call("task_models:build", folder=str(root))
     for task in TASKS[:2]:
         edgeship("train", task, "--out", root / task, "--epochs", "1")

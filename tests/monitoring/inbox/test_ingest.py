@@ -145,7 +145,7 @@ def window_of(days: int) -> str:
         ({"window": "0000-W01"}, "invalid", "must be a week"),
         ({"n": 5000}, "invalid", "do not add up"),
         ({"install": "someone@example.com"}, "invalid", "install must be"),
-        ({"schema": 2}, "invalid", "schema 2"),
+        ({"schema": 3}, "invalid", "schema 3"),
     ],
 )
 def test_what_could_mislead_is_refused_with_the_reason(

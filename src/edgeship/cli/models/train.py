@@ -11,7 +11,7 @@ from edgeship import api
 from edgeship.cli import options, output
 
 # Options that go with --data; what is not given is left to the API.
-OF_DATA = ("label", "group", "time", "window", "folds", "repeats", "tune", "processes", "engine")
+OF_DATA = ("label", "group", "time", "window", "query", "folds", "repeats", "tune", "processes", "engine")
 
 
 @click.command("train")

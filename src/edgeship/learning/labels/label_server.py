@@ -92,7 +92,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer_state()
         elif path in PAGE:
             name, kind = PAGE[path]
-            text = files("edgeship.learning.labels").joinpath(name).read_text("utf-8")
+            text = files("edgeship.learning.labels").joinpath(name).read_text(encoding="utf-8")
             self._send(200, kind, text.replace(TOKEN, self.server.token))
         else:
             self._send(404, "text/plain", "there is no such page")
