@@ -14,6 +14,7 @@ from edgeship.data import load
 from edgeship.monitoring.profile.profile import read_profile
 from edgeship.monitoring.reports.bins import check_bins
 from edgeship.monitoring.reports.read import read_report
+from edgeship.monitoring.reports.report import ClassCounts
 
 
 def test_a_device_that_sees_the_evaluation_data_counts_the_profile(shipped_once, tmp_path):
@@ -28,10 +29,12 @@ def test_a_device_that_sees_the_evaluation_data_counts_the_profile(shipped_once,
     for scores, window in zip(answers[output.name], evaluation[source.name], strict=True):
         counter.count({output.name: scores}, {source.name: window})
     [sent] = counter.preview()
-    check_bins(read_report(json.dumps(sent).encode()), profile)
-    lab, field = profile.answers["tflite/int8"][output.name], sent["outputs"][output.name]
-    assert (field["joint"], field["margin"], field["entropy"]) == ([*lab.joint], [*lab.margin], [*lab.entropy])
-    assert sent["inputs"][source.name] == [[*item.counts] for item in source.descriptors]
+    report = read_report(json.dumps(sent).encode())
+    check_bins(report, profile)
+    lab, field = profile.answers["tflite/int8"][output.name], report.outputs[output.name]
+    assert isinstance(field, ClassCounts)
+    assert ([*field.joint], [*field.margin], [*field.entropy]) == ([*lab.joint], [*lab.margin], [*lab.entropy])
+    assert [[*counts] for counts in report.inputs[source.name]] == [[*item.counts] for item in source.descriptors]
 
 
 def test_the_counts_of_right_answers_are_the_accuracy(shipped_once):
