@@ -46,6 +46,10 @@ def test_a_better_challenger_is_registered_and_stays_one(world, place, retrain, 
     few = small_world.write_labels(place / "few.csv", range(POOL, POOL + 12), load_names(place / "audit.csv")[:12])
     luck = retrain("--now", "2027-01-07", "--promote", "staging", audit=few, code=1)
     assert luck["outcome"] == "refused" and not luck["promoted"] and "may be luck" in luck["record"]["reasons"][-1]
+    store = f"sqlite:///{place / 'registry.db'}"
+    promote = ("registry", "promote", luck["challenger"], "--to", "staging", "--why", "by hand", "--store", store)
+    edgeship(*promote, code=1, says="was refused as a challenger (newest audit")
+    edgeship(*promote, "--despite-refusal", says=f"staging: version 2 -> {luck['challenger']}")
 
     # It is the champion's time again only 30 days after that challenger was evaluated.
     quiet = edgeship("retrain", "--name", "bars", "--now", "2027-01-20", "--json", "-")

@@ -118,12 +118,19 @@ def paired_figure_texts(figure: PairedFigure) -> list[str]:
 
 
 def promote_version(
-    version: int | str, name: str | None = None, *, to: str, why: str, claim: str = "not-worse", store: str = STORE
+    version: int | str,
+    name: str | None = None,
+    *,
+    to: str,
+    why: str,
+    claim: str = "not-worse",
+    despite_refusal: bool = False,
+    store: str = STORE,
 ) -> Promotion:
     """Point the alias `to` (champion, staging) to a version that passes its gate and is not worse than the present champion.
 
-    `claim`: `better` where it has to be. Raises CheckError where that does not hold or cannot be decided; its `reasons` are what
-    was found of each output for apps, servers and pages.
+    `claim`: `better` where it has to be. One that `retrain` refused needs `despite_refusal`. Raises CheckError where that does
+    not hold or cannot be decided; its `reasons` are what was found of each output for apps, servers and pages.
     """
     from edgeship.errors import unknown_name_error
     from edgeship.model_registry import promotion
@@ -134,7 +141,7 @@ def promote_version(
             raise unknown_name_error(kind, value, known)
     with open_store(store) as opened:
         row = opened.version(opened.resolve_name(name), str(version))
-        return promotion.promote_version(opened, row, to, why, claim)
+        return promotion.promote_version(opened, row, to, why, claim, despite_refusal=despite_refusal)
 
 
 def roll_back_version(name: str | None = None, *, alias: str = "champion", why: str, store: str = STORE) -> Promotion:

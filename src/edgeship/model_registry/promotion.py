@@ -17,8 +17,10 @@ from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import Promotion, Version
 from edgeship.settings.config import Config
 from edgeship.types import Verdict
+from edgeship.untrusted import printable
 
 CLAIMS = ("not-worse", "better")
+REFUSAL = "edgeship.refusal"  # the tag of a version: why it was refused as a challenger
 LONGEST = 1000  # characters of why
 
 
@@ -30,10 +32,13 @@ class Finding:
     reason: str
 
 
-def promote_version(store: Store, version: Version, alias: str, why: str, claim: str = CLAIMS[0]) -> Promotion:
+def promote_version(
+    store: Store, version: Version, alias: str, why: str, claim: str = CLAIMS[0], *, despite_refusal: bool = False
+) -> Promotion:
     """Point `alias` to a version, if it passes its gate and is not worse than the champion (or better, where that is claimed).
 
-    Raises CheckError where that does not hold or cannot be decided, InputError for a version that the alias points to already.
+    `despite_refusal`: also one that was refused as a challenger, as by `edgeship retrain`. Raises CheckError where that does not
+    hold or cannot be decided, InputError for a version that the alias points to already.
     """
     why = _check_why(why)
     with store.writing():
@@ -43,6 +48,12 @@ def promote_version(store: Store, version: Version, alias: str, why: str, claim:
         if version.record.verdict != Verdict.PASS:
             verdict = version.record.verdict or "not judged"
             raise CheckError(f"version {version.number} of {version.name} is {verdict}: only a PASS is promoted")
+        refusal = store.read_tags(version.name, REFUSAL).get(version.number)
+        if refusal and not despite_refusal:
+            raise CheckError(
+                f"version {version.number} of {version.name} was refused as a challenger ({printable(refusal)}); "
+                "--despite-refusal promotes it nevertheless"
+            )
         champion = aliases.get("champion")
         findings: list[Finding] = []
         if champion is not None and champion != version.number:

@@ -176,14 +176,24 @@ def diff(before: str, after: str, name: str | None, store: str, markdown: Path |
     show_default=True,
     help="What it has to be, compared with the present champion.",
 )
+@click.option("--despite-refusal", is_flag=True, help="Also one that `retrain` refused as a challenger.")
 @NAME
 @STORE
 @JSON
-def promote(version: str, to: str, why: str, claim: str, name: str | None, store: str, json_file: str | None) -> None:
+def promote(
+    version: str,
+    to: str,
+    why: str,
+    claim: str,
+    despite_refusal: bool,
+    name: str | None,
+    store: str,
+    json_file: str | None,
+) -> None:
     """Point an alias to VERSION, if it passes its gate and is not worse than the present champion on the same samples.
 
-    Exit code 1 where that does not hold, or cannot be decided; --json tells then, too, what was found. The margin is the
-    smaller of both bundles' budgets.
+    One that `edgeship retrain` refused is not promoted either. Exit code 1 where that does not hold, or cannot be decided; --json
+    tells then, too, what was found. The margin is the smaller of both bundles' budgets.
 
     \b
     Example: edgeship registry promote 4 --to champion --why "trained on the data of November"
@@ -191,7 +201,9 @@ def promote(version: str, to: str, why: str, claim: str, name: str | None, store
     from edgeship.errors import CheckError
 
     try:
-        change = api.promote_version(version, name, to=to, why=why, claim=claim, store=store)
+        change = api.promote_version(
+            version, name, to=to, why=why, claim=claim, despite_refusal=despite_refusal, store=store
+        )
     except CheckError as error:
         asked = {"promoted": False, "version": version, "alias": to, "claim": claim, "why": why}
         write_json({**asked, "reasons": error.reasons or (str(error),)}, json_file)

@@ -8,6 +8,7 @@ from typing import Literal
 from edgeship.bundle.metric import Digest
 from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
+from edgeship.model_registry.promotion import REFUSAL
 from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import DataUse, Version
 from edgeship.typed_json import convert
@@ -85,6 +86,10 @@ def read_retrainings(store: Store, name: str) -> dict[int, Retraining]:
     return found
 
 
-def write_retraining(store: Store, version: Version, record: Retraining) -> None:
-    """Keep the record of a version; inside of `store.writing()`."""
+def write_retraining(store: Store, version: Version, record: Retraining, refusal: str = "") -> None:
+    """Keep the record of a version, and why it was refused, which keeps it from being promoted; inside of `store.writing()`."""
+    if refusal or version.number in store.read_tags(
+        version.name, REFUSAL
+    ):  # with another audit the same model may be better
+        store.write_tag(version, REFUSAL, refusal)
     store.write_tag(version, TAG, json.dumps(to_json(record)))

@@ -115,9 +115,9 @@ class _Retraining:
         kept = self._keep(data.pool, self.request.labels), self._keep(data.audit, self.request.audit)
         write_card(self.store, champion, self.request, data, kept, model, uses)
         challenger = add_bundle(self.store, bundle, self.version.name).version
-        record = self._evaluate(champion, data, bundle, challenger, (key, uses, kept))
+        record, refusal = self._evaluate(champion, data, bundle, challenger, (key, uses, kept))
         with self.store.writing():
-            write_retraining(self.store, challenger, record)
+            write_retraining(self.store, challenger, record, refusal)
         return self._finish(challenger, record, data, folder, True)
 
     def _key(self, champion: Champion, data: GatheredData) -> str:
@@ -146,8 +146,11 @@ class _Retraining:
     def _evaluate(
         self, champion: Champion, data: GatheredData, bundle: Bundle, challenger: Version,
         known: tuple[str, int, tuple[DataUse, DataUse]],
-    ) -> Retraining:  # fmt: skip
-        """Compare, and put down what was found. `known`: the key, uses of the evaluation data, labels and audit as kept."""
+    ) -> tuple[Retraining, str]:  # fmt: skip
+        """Compare, and put down what was found, and why it is refused.
+
+        `known`: the key, uses of the evaluation data, labels and audit as kept.
+        """
         pool, audit = known[2]
         judged = {
             number for number, record in self.records.items() if record.audits and number != challenger.number
@@ -159,7 +162,8 @@ class _Retraining:
         if training is None and champion.training is not None:
             training = DataUse(champion.training.digest, champion.training.path.name, len(champion.training))
         lineage = self.records.get(self.version.number)
-        return Retraining(
+        refusal = "; ".join(item.reason for item in comparison.findings if not item.holds)[:1000]
+        record = Retraining(
             key=known[0],
             champion=self.version.number,
             verdict="better" if comparison.is_better else "refused",
@@ -177,6 +181,7 @@ class _Retraining:
             gain=comparison.gain,
             training=training,
         )
+        return record, refusal
 
     def _compare(
         self, champion: Champion, data: GatheredData, bundle: Bundle, challenger: Version, uses: int
