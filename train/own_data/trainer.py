@@ -37,6 +37,7 @@ from edgeship.train.own_data.tuning.worker import Assignment
 CALIBRATION = 500  # samples of the training data
 CHUNK = 4096  # samples that are copied at once
 INPUTS = "inputs.toml"
+SCRATCH = "scratch"  # a folder for what a source keeps on disk while it is learned from: none of the files of the results
 Tell = Callable[..., None]
 
 
@@ -78,7 +79,8 @@ def run(*, job: dict[str, Any], staging: str) -> OwnDataCard:
     atexit.register(trainer.remove_folder, folder)  # see `trainer.run`
     threading.Thread(target=trainer.end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     asked: Job = typed_json.convert(Job, job)
-    data = BUILT_IN[asked.task].read(folder) if asked.task else _read_asked(asked.source or {}, folder)
+    (folder / SCRATCH).mkdir()
+    data = _read_asked(asked, folder / SCRATCH)
     how, splits = protocol.choose_splits(data, asked.protocol)
     tell(event="stage", text=_describe_data(data, how))
     clock, cpu = time.perf_counter(), time.process_time()
@@ -106,8 +108,11 @@ def run(*, job: dict[str, Any], staging: str) -> OwnDataCard:
         raise InputError(f"the results cannot be written ({error}); free some space or give another --out") from error
 
 
-def _read_asked(source: dict[str, Any], folder: Path) -> OwnData:
-    return read_source(Source(**{**source, "path": Path(source["path"])}), folder)
+def _read_asked(asked: Job, work: Path) -> OwnData:
+    if asked.task:
+        return BUILT_IN[asked.task].read(work)
+    source = asked.source or {}
+    return read_source(Source(**{**source, "path": Path(source["path"])}), work)
 
 
 def _tune(

@@ -185,6 +185,8 @@ def test_recordings_and_windows_go_through_to_a_bundle(kind: str, tmp_path: Path
     ):
         done = run(tmp_path, command)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    listed = json.loads((tmp_path / "out" / "model-card.json").read_text())["files"]
+    assert listed.keys() == FILES - {"model-card.json"}, "nothing that training kept on disk for itself"
     (item,) = json.loads((tmp_path / "bundle" / "contract.json").read_text())["inputs"]
     assert item["kind"] == {"recordings": "audio", "windows": "window"}[kind]
     if kind == "recordings":  # 8 bits do not hold the powers of a spectrum, nor PCM of 16 bits

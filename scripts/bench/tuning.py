@@ -1,0 +1,182 @@
+"""What `edgeship train --data --tune N` gains: test figures with and without it, on two real tables and on pictures.
+
+`python -m scripts.bench.tuning FOLDER [TRIALS [SEEDS [SET ...]]]` writes docs/results/tuning.md. FOLDER holds a package with a
+table in it: `pip install --no-deps --target FOLDER ISLP==0.6.0`; the other two come with edgeship.
+"""
+
+from __future__ import annotations
+
+import csv
+import lzma
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeship.train import embedded, fashion_mnist
+from edgeship.train.own_data.built_in import flights
+from scripts import RESULTS
+from scripts.bench.own_tables import train
+
+PAGE = RESULTS / "tuning.md"
+TRIALS, SEEDS = 12, 5
+EVERY = 6  # of so many flights one
+PICTURES, TESTED = 2000, 2000  # that are learned from, and that are tested
+Rows = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A set, what it is made of, and the options of a training on it; `write` puts it into a folder and gives its path."""
+
+    name: str
+    what: str
+    options: tuple[str, ...]
+    write: Callable[[Path, Path], Path]
+
+
+def write_csv(path: Path, rows: Rows) -> Path:
+    """The rows, names first."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(rows)
+    return path
+
+
+def write_bikes(packages: Path, folder: Path) -> Path:
+    """Hours of a bicycle rental, without the two columns whose sum is the label."""
+    with (packages / "ISLP" / "data" / "Bikeshare.csv").open(newline="", encoding="utf-8") as stream:
+        head, *rows = csv.reader(stream)
+    places = [place for place, name in enumerate(head) if name not in ("casual", "registered")]
+    return write_csv(folder / "bikes.csv", [[row[place] for place in places] for row in (head, *rows)])
+
+
+def write_flights(_: Path, folder: Path) -> Path:
+    """Every sixth of the flights that come with edgeship, which are in no order but that of the file."""
+    text = lzma.decompress((embedded.FOLDER / flights.FILE).read_bytes()).decode()
+    head, *rows = csv.reader(text.splitlines())
+    return write_csv(folder / "flights.csv", [head, *rows[::EVERY]])
+
+
+def write_idx(path: Path, array: Any) -> None:
+    """Bytes as an idx file."""
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(head + np.ascontiguousarray(array, np.uint8).tobytes())
+
+
+def write_garments(_: Path, folder: Path) -> Path:
+    """Idx files of the first pictures of Fashion-MNIST that come with edgeship, and of its first test pictures."""
+    data = fashion_mnist.load(None)
+    for part, name, count in (("train", "train", PICTURES), ("test", "t10k", TESTED)):
+        split = data.splits[part]
+        write_idx(folder / f"{name}-images-idx3-ubyte", split.inputs[:count, ..., 0])
+        write_idx(folder / f"{name}-labels-idx1-ubyte", split.labels[:count])
+    return folder
+
+
+SETS = (
+    Data("bikes", "8,645 rows of 12 columns; a value", ("--label", "bikers"), write_bikes),
+    Data(
+        "flights",
+        "10,949 rows of 21 columns, by day; two classes",
+        ("--label", "late", "--group", "day"),
+        write_flights,
+    ),
+    Data(
+        "garments", f"{PICTURES:,} pictures of 28 x 28 pixels and {TESTED:,} to test; ten classes", (), write_garments
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The test figures of one seed without and with tuning, and the validation losses of both configurations."""
+
+    usual: float
+    tuned: float
+    usual_loss: float
+    chosen_loss: float
+
+
+def read_figure(card: Any) -> float:
+    """The share of right answers, or the root mean square error."""
+    results = card["results"]
+    return float(results["accuracy"]["value"] if "accuracy" in results else results["rmse"])
+
+
+def measure(data: Data, packages: Path, trials: int, seeds: int) -> tuple[list[Pair], bool]:
+    """A pair for each seed; whether more is better."""
+    pairs, is_share = [], False
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "data"
+        folder.mkdir()
+        path = data.write(packages, folder)
+        for seed in range(seeds):
+            options = (*data.options, "--seed", str(seed))
+            usual = train(path, Path(name) / "usual", *options)
+            tuned = train(path, Path(name) / "tuned", *options, "--tune", str(trials))
+            (search,) = tuned["tuning"]["searches"]
+            is_share = "accuracy" in usual["results"]
+            losses = (search["usual_loss"], search["chosen_loss"])
+            pairs.append(Pair(read_figure(usual), read_figure(tuned), *losses))
+            print(data.name, seed, pairs[-1], flush=True)
+    return pairs, is_share
+
+
+def describe(data: Data, pairs: Sequence[Pair], is_share: bool) -> tuple[str, float, float]:
+    """A line of the page, and the interval of the gain: points of accuracy, or the share of the error that is gone."""
+    from scipy.stats import t
+
+    gains = [100 * (item.tuned - item.usual if is_share else 1 - item.tuned / item.usual) for item in pairs]
+    mean, deviation = statistics.mean(gains), statistics.stdev(gains)
+    half = float(t.ppf(0.975, len(gains) - 1)) * deviation / len(gains) ** 0.5
+    usual, tuned = (statistics.mean(getattr(item, name) for item in pairs) for name in ("usual", "tuned"))
+    losses = 100 * statistics.mean(1 - item.chosen_loss / item.usual_loss for item in pairs)
+    found = sum(item.chosen_loss < item.usual_loss for item in pairs)
+    shown = [f"{value:.2%}" if is_share else f"{value:.4g}" for value in (usual, tuned)]
+    unit = "points" if is_share else "% less error"
+    gain = f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f}) {unit}"
+    cells = [data.name, data.what, *shown, gain, f"{found} of {len(pairs)}, {losses:.1f} % less"]
+    return f"| {' | '.join(cells)} |", mean - half, mean + half
+
+
+def judge(lines: Sequence[tuple[str, float, float]], names: Sequence[str]) -> str:
+    """What the intervals say."""
+    better, worse, open_ones = (
+        [name for name, (_, low, high) in zip(names, lines, strict=True) if of(low, high)]
+        for of in (lambda low, _: low > 0, lambda _, high: high < 0, lambda low, high: low <= 0 <= high)
+    )
+    parts = {"better": better, "worse": worse, "no different beyond chance": open_ones}
+    return (
+        "With tuning the test figure is "
+        + "; ".join(f"{what} on {', '.join(of)}" for what, of in parts.items() if of)
+        + "."
+    )
+
+
+def main(packages: Path, trials: int, seeds: int, names: Sequence[str]) -> None:
+    """Measure, and write the page."""
+    chosen = [data for data in SETS if data.name in names or not names]
+    lines = [describe(data, *measure(data, packages, trials, seeds)) for data in chosen]
+    text = f"""# What `--tune` gains
+
+`edgeship train --data` with `--tune {trials}` and without, each with {seeds} seeds, on samples that neither training nor search
+have seen: accuracy, or the root mean square error. The seed is that of training and search; the split is always the same. The
+gain is the mean over seeds of pairs of the same seed, with its 95 % interval (Student's t): how much it hangs on the seed, and
+not on which samples were drawn to be tested. *Found* says in how many of the searches something better than the usual
+configuration was found, and how much less the validation loss was on average. `python -m scripts.bench.tuning` writes this page.
+
+| data | of | usual | tuned | gain | found |
+|---|---|---|---|---|---|
+"""
+    body = "\n".join((*(line for line, _, _ in lines), "", judge(lines, [data.name for data in chosen])))
+    PAGE.write_text(text + body + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    numbers = [int(text) for text in sys.argv[2:4]]
+    main(Path(sys.argv[1]), *(numbers + [TRIALS, SEEDS][len(numbers) :]), sys.argv[4:])
