@@ -52,9 +52,11 @@ def train(
     return _train(Job(fields, None, str(out), seed, epochs, protocol or ProtocolOptions(), tuning), out)
 
 
-def train_task(task: str, out: Path, *, seed: int = 0, epochs: int | None = None) -> OwnDataCard:
+def train_task(
+    task: str, out: Path, *, seed: int = 0, epochs: int | None = None, tuning: TuningOptions | None = None
+) -> OwnDataCard:
     """Train a task of `built_in.catalogue`, as `train` does."""
-    return _train(Job(None, task, str(out), seed, epochs, ProtocolOptions(), None), out)
+    return _train(Job(None, task, str(out), seed, epochs, ProtocolOptions(), tuning), out)
 
 
 def _train(job: Job, out: Path) -> OwnDataCard:

@@ -23,14 +23,13 @@ from edgeship.train import trainer
 from edgeship.train.card import ModelFacts, TrainingSeconds, describe_model
 from edgeship.train.dataset import Array
 from edgeship.train.own_data import baselines, card_writing, networks, protocol
-from edgeship.train.own_data.built_in.catalogue import BUILT_IN
+from edgeship.train.own_data.built_in.catalogue import BUILT_IN, read_samples
 from edgeship.train.own_data.card import OwnDataCard
 from edgeship.train.own_data.card_writing import CARD, Outcome
 from edgeship.train.own_data.configuration import Configuration
 from edgeship.train.own_data.protocol import Protocol, ProtocolOptions, Split
 from edgeship.train.own_data.samples import DECISION, OwnData, Prepared, Samples, Target
 from edgeship.train.own_data.search_results import Tuning, TuningOptions
-from edgeship.train.own_data.sources.source import Source, read_source
 from edgeship.train.own_data.tuning.trial import Task
 from edgeship.train.own_data.tuning.worker import Assignment
 
@@ -43,7 +42,7 @@ Tell = Callable[..., None]
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked for: a source (the fields of `Source`) or a built-in task, which is not tuned; how it is split and tuned.
+    """What is asked for: a source (the fields of `Source`) or a built-in task; how it is split and tuned.
 
     The files will lie in `out`.
     """
@@ -80,7 +79,7 @@ def run(*, job: dict[str, Any], staging: str) -> OwnDataCard:
     threading.Thread(target=trainer.end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     asked: Job = typed_json.convert(Job, job)
     (folder / SCRATCH).mkdir()
-    data = _read_asked(asked, folder / SCRATCH)
+    data = read_samples(asked.source, asked.task, folder / SCRATCH)
     how, splits = protocol.choose_splits(data, asked.protocol)
     tell(event="stage", text=_describe_data(data, how))
     clock, cpu = time.perf_counter(), time.process_time()
@@ -108,24 +107,19 @@ def run(*, job: dict[str, Any], staging: str) -> OwnDataCard:
         raise InputError(f"the results cannot be written ({error}); free some space or give another --out") from error
 
 
-def _read_asked(asked: Job, work: Path) -> OwnData:
-    if asked.task:
-        return BUILT_IN[asked.task].read(work)
-    source = asked.source or {}
-    return read_source(Source(**{**source, "path": Path(source["path"])}), work)
-
-
 def _tune(
     data: OwnData, splits: Sequence[Split], asked: Job, tell: Tell
 ) -> tuple[Tuning | None, list[Configuration] | None]:
     """The configuration of each split; none where the usual one is taken."""
-    if asked.tuning is None or asked.source is None:
+    if asked.tuning is None:
         return None, None
     from edgeship.train.own_data.tuning.search import tune_splits
 
     task = Task(0, {}, (), asked.seed, asked.epochs)
-    source = {**asked.source, "path": str(Path(asked.source["path"]).absolute())}  # other machines find it there, too
-    first = Assignment(source, asked.protocol, 0, task, data.digest)
+    source = asked.source
+    if source is not None:  # other machines find it there, too
+        source = {**source, "path": str(Path(source["path"]).absolute())}
+    first = Assignment(source, asked.task, asked.protocol, 0, task, data.digest)
     return tune_splits(data, splits, asked.tuning, first, Path(asked.out), tell)
 
 

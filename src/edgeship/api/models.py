@@ -35,15 +35,19 @@ def train_model(
     data_dir: AnyPath | None = None,
     seed: int = 0,
     epochs: int | None = None,
+    tune: int | None = None,
+    processes: int = 1,
+    engine: str = "local",
     progress: bool = False,
 ) -> TrainedModel | OwnDataModel:
     """Train the server model of a built-in task into the folder `out` (default: `runs/TASK`).
 
     The tasks: `fashion-mnist`, `motion`, and as one's own data is learned (see `train_on_data`) `flights` and
     `spoken-digits-synthetic`. Model card, data and labels are written beside it. `data_dir` holds the four idx files of an image
-    data set, of `fashion-mnist` only. Raises InputError for an unknown task, data that cannot be used, or a place that cannot be
-    written.
+    data set, of `fashion-mnist` only; `tune`, `processes` and `engine` are as of `train_on_data`, of the latter two tasks. Raises
+    InputError for an unknown task, data that cannot be used, or a place that cannot be written.
     """
+    from edgeship.api.own_data.training import choose_tuning
     from edgeship.train import launch, tasks
     from edgeship.train.own_data import launch as own_data_launch
     from edgeship.train.own_data import page
@@ -56,9 +60,12 @@ def train_model(
     if task in BUILT_IN:
         if data_dir is not None:
             raise InputError(f"the data of task '{task}' comes with edgeship; it takes no --data-dir")
+        tuning = choose_tuning(tune, processes, engine)
         with set_visibility(progress):
-            own_card = own_data_launch.train_task(task, folder, seed=seed, epochs=epochs)
+            own_card = own_data_launch.train_task(task, folder, seed=seed, epochs=epochs, tuning=tuning)
         return OwnDataModel(folder / "server.keras", own_card, page.describe_quality(own_card))
+    if tune is not None:
+        raise InputError(f"task '{task}' is not tuned: --tune goes with --data and with {' and '.join(BUILT_IN)}")
     with set_visibility(progress):
         card = launch.train(task, folder, data_dir=optional_path(data_dir), seed=seed, epochs=epochs)
     return TrainedModel(folder / "server.keras", card)

@@ -120,3 +120,14 @@ def test_a_task_passes_the_gate_in_three_formats(task: str, tmp_path: Path) -> N
     manifest = open_bundle(tmp_path / "bundle").manifest
     assert present(manifest.gate).verdict == "PASS"
     assert {"tflite/int8", "onnx/int8", "tfjs/float32"} <= {item.id for item in manifest.artifacts}
+
+
+@pytest.mark.more
+def test_a_task_is_tuned_as_own_data_is(tmp_path: Path) -> None:
+    """In processes of its own, which read the task for themselves."""
+    command = "edgeship train flights --epochs 1 --tune 3 --processes 2 --allow-worse --out run"
+    done = run(tmp_path, command)
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "run" / "model-card.json").read_text())
+    (search,) = card["tuning"]["searches"]
+    assert (card["task"], len(search["trials"])) == ("flights", 3) and search["chosen_loss"] <= search["usual_loss"]

@@ -101,7 +101,7 @@ class MadeUp(Workers):
 def search_once(folder: Path, count: int, workers: MadeUp, seed: int = 0) -> tuple[Trial, ...]:
     prepared = SimpleNamespace(sizes=TABLE_SIZES)
     data: Any = SimpleNamespace(prepared=lambda _: prepared, plan=PLAN, splits=[0])
-    assignment = Assignment({}, ProtocolOptions(), 0, Task(0, {}, (), seed, None), "")
+    assignment = Assignment({}, None, ProtocolOptions(), 0, Task(0, {}, (), seed, None), "")
     with open_journal(folder) as storage:
         journal = Journal(storage, f"search {seed}", list_ranges(TABLE_SIZES, PLAN), seed)
         return search._search(data, assignment, journal, workers, TuningOptions(count), "", lambda **_: None)

@@ -13,22 +13,24 @@ from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.train import trainer
 from edgeship.train.own_data import protocol
+from edgeship.train.own_data.built_in.catalogue import read_samples
 from edgeship.train.own_data.protocol import ProtocolOptions
 from edgeship.train.own_data.samples import OwnData
 from edgeship.train.own_data.search_results import Trial
-from edgeship.train.own_data.sources.source import Source, read_source
 from edgeship.train.own_data.tuning.trial import Task, TrialData, run_trial
 from edgeship.untrusted import printable
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that a worker needs for a trial: the fields of `Source`, how it is split, which split it is of, and the trial.
+    """All that a worker needs for a trial: the fields of `Source` or the name of a built-in task, how it is split, which split
+    it is of, and the trial.
 
     `data` is the digest of what the worker must find there.
     """
 
-    source: dict[str, Any]
+    source: dict[str, Any] | None
+    built_in: str | None
     protocol: ProtocolOptions
     split: int
     task: Task
@@ -38,14 +40,14 @@ class Assignment:
 class _Worker:
     """The data of this process, and the trial_data of the split that was asked for last."""
 
-    def __init__(self, source: dict[str, Any]) -> None:
-        self.source, self.work = source, Path(tempfile.mkdtemp(prefix="edgeship-tuning-"))
+    def __init__(self, source: dict[str, Any] | None, built_in: str | None) -> None:
+        self.asked, self.work = (source, built_in), Path(tempfile.mkdtemp(prefix="edgeship-tuning-"))
         atexit.register(trainer.remove_folder, self.work)
         parent = os.getppid()
         threading.Thread(
             target=trainer.end_with_parent, args=(self.work, parent), name="parent", daemon=True
         ).start()  # a search that was killed leaves no trial behind
-        self.data: OwnData = read_source(Source(**{**source, "path": Path(source["path"])}), self.work)
+        self.data: OwnData = read_samples(source, built_in, self.work)
         self._key: tuple[object, ...] = ()
         self._field: TrialData | None = None
 
@@ -64,10 +66,12 @@ _worker: _Worker | None = None  # of this process
 def run_assignment(assignment: Assignment) -> Trial:
     """Do a trial. Raises InputError where the data is not the same here."""
     global _worker  # noqa: PLW0603  # a process that does trials does them all of the same data
-    if _worker is None or _worker.source != assignment.source:
-        _worker = _Worker(assignment.source)
+    asked = (assignment.source, assignment.built_in)
+    if _worker is None or _worker.asked != asked:
+        _worker = _Worker(*asked)
     if _worker.data.digest != assignment.data:
-        raise InputError(f"{printable(assignment.source['path'])}: other data than where the search was started")
+        name = assignment.built_in or (assignment.source or {})["path"]
+        raise InputError(f"{printable(name)}: other data than where the search was started")
     return run_trial(_worker.trial_data(assignment), assignment.task, lambda **_: None)
 
 

@@ -13,6 +13,7 @@ from edgeship.notices import set_visibility
 
 if TYPE_CHECKING:
     from edgeship.train.own_data.protocol import ProtocolOptions
+    from edgeship.train.own_data.search_results import TuningOptions
 
 AnyPath = str | os.PathLike[str]
 LEAST_FOLDS, LEAST_TRIALS = 3, 2
@@ -51,29 +52,36 @@ def train_on_data(
     """
     from edgeship.tables.database import find_database
     from edgeship.train.own_data import launch, page
-    from edgeship.train.own_data.search_results import TuningOptions
     from edgeship.train.own_data.sources.source import Source
 
     check_outside_of_bundles(Path(out) / "server.keras")
     database = find_database(os.fspath(data))
     path = Path(database.file.name or "query") if database else Path(data)
     source = Source(path, label, group, time, window, os.fspath(data) if database else None, query)
-    asked = _check_counts(folds, repeats, tune, processes)
-    tuning = None if tune is None else TuningOptions(tune, processes, engine)
+    asked = _check_folds(folds, repeats)
+    tuning = choose_tuning(tune, processes, engine)
     with set_visibility(progress):
         card = launch.train(source, Path(out), seed=seed, epochs=epochs, protocol=asked, tuning=tuning)
     return OwnDataModel(Path(out) / "server.keras", card, page.describe_quality(card))
 
 
-def _check_counts(folds: int | None, repeats: int, tune: int | None, processes: int) -> ProtocolOptions:
+def choose_tuning(tune: int | None, processes: int, engine: str) -> TuningOptions | None:
+    """The search that is asked for, if any. Raises InputError for too few of anything."""
+    from edgeship.train.own_data.search_results import TuningOptions
+
+    _check_least("tune", tune, LEAST_TRIALS)
+    _check_least("processes", processes, 1)
+    return None if tune is None else TuningOptions(tune, processes, engine)
+
+
+def _check_folds(folds: int | None, repeats: int) -> ProtocolOptions:
     from edgeship.train.own_data.protocol import ProtocolOptions
 
-    for name, value, least in (
-        ("folds", folds, LEAST_FOLDS),
-        ("repeats", repeats, 1),
-        ("tune", tune, LEAST_TRIALS),
-        ("processes", processes, 1),
-    ):
-        if value is not None and value < least:
-            raise InputError(f"{name}: {value}; it takes at least {least}")
+    _check_least("folds", folds, LEAST_FOLDS)
+    _check_least("repeats", repeats, 1)
     return ProtocolOptions(folds, repeats)
+
+
+def _check_least(name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        raise InputError(f"{name}: {value}; it takes at least {least}")

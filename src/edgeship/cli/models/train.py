@@ -11,7 +11,8 @@ from edgeship import api
 from edgeship.cli import options, output
 
 # Options that go with --data; what is not given is left to the API.
-OF_DATA = ("label", "group", "time", "window", "query", "folds", "repeats", "tune", "processes", "engine")
+OF_DATA = ("label", "group", "time", "window", "query", "folds", "repeats")
+OF_TUNING = ("tune", "processes", "engine")  # of --data, and of tasks that are learned as one's own data is
 
 
 @click.command("train")
@@ -49,7 +50,8 @@ OF_DATA = ("label", "group", "time", "window", "query", "folds", "repeats", "tun
     "--tune",
     type=click.IntRange(2),
     metavar="N",
-    help="Try N configurations by their validation loss, the usual one first. The same command goes on where it was interrupted.",
+    help="Try N configurations by their validation loss, the usual one first, of --data, flights or spoken-digits-synthetic. The "
+    "same command goes on where it was interrupted.",
 )
 @click.option("--processes", type=click.IntRange(1), help="Try so many configurations at once.  [default: 1]")
 @click.option("--engine", help="Where configurations are tried: local, or ray (RAY_ADDRESS).  [default: local]")
@@ -73,19 +75,19 @@ def train(
     if (task is None) == (data is None):
         raise click.UsageError("give a built-in TASK or --data with a file of your own, and not both")
     own = {name: settings.pop(name) for name in OF_DATA}
+    tuning = {name: value for name in OF_TUNING if (value := settings.pop(name)) is not None}
+    if tuning and "tune" not in tuning:
+        raise click.UsageError(f"--{next(iter(tuning))} goes with --tune")
     if data is None:
         for name, value in own.items():
             if value is not None:
                 raise click.UsageError(f"--{name} goes with --data")
-        return _show(api.train_model(str(task), out, **settings, progress=True), json_file, allow_worse)
+        return _show(api.train_model(str(task), out, **settings, **tuning, progress=True), json_file, allow_worse)
     if settings.pop("data_dir") is not None:
         raise click.UsageError("--data-dir goes with a built-in TASK; --data takes your own data")
-    for name in ("processes", "engine"):
-        if own[name] is not None and own["tune"] is None:
-            raise click.UsageError(f"--{name} goes with --tune")
     name = Path(data).stem if "://" not in data or data.startswith("sqlite:///") else "query"
     given = {option: value for option, value in own.items() if value is not None}
-    result = api.train_on_data(data, out or Path("runs") / name, **settings, **given, progress=True)
+    result = api.train_on_data(data, out or Path("runs") / name, **settings, **given, **tuning, progress=True)
     return _show(result, json_file, allow_worse)
 
 
