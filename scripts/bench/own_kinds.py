@@ -1,7 +1,8 @@
 """Four kinds of a person's own data, from `edgeship train --data` through `init` and `ship` to the gate's verdict.
 
-`python -m scripts.bench.own_kinds [KIND ...]` writes docs/results/own_kinds.md. What is learned from comes with edgeship or with
-scikit-learn, and is written as somebody's own data would lie there: a CSV, folders of pictures, recordings with a table, a log.
+`python -m scripts.bench.own_kinds [--only KIND ...]` writes docs/results/own_kinds.md. What is learned from comes with edgeship
+or with scikit-learn, and is written as somebody's own data would lie there: a CSV, folders of pictures, recordings with a table,
+a log.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import wave
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,11 @@ from edgeship.bundle.bundle import open_bundle
 from edgeship.bundle.verdict import Check
 from edgeship.train import embedded, motion
 from edgeship.train.own_data.built_in import spoken_digits
-from scripts import RESULTS
+from scripts import RESULTS, ROOT
+from scripts.bench import parts
 from scripts.bench.tuning import write_flights
 
-PAGE = RESULTS / "own_kinds.md"
+PAGE, WORK = RESULTS / "own_kinds.md", ROOT / "runs" / "bench" / "own_kinds"
 RENDERINGS = 2  # of each spoken word
 AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 
@@ -129,8 +132,16 @@ def describe_check(item: Check) -> str:
     return f"{item.value:.2f} of {item.limit:g} {item.unit}, {item.verdict.value}"
 
 
-def measure(kind: Kind, folder: Path) -> str:
+def measure(kind: Kind) -> str:
     """A line of the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        line = train_and_ship(kind, Path(folder))
+    print(line, flush=True)
+    return line
+
+
+def train_and_ship(kind: Kind, folder: Path) -> str:
+    """The way to the gate's verdict, and the line of the page on it."""
     options = kind.write(folder)
     trained = run_command(folder, "train", *options, "--out", "run")
     run_command(folder, "init", "run/server.keras")
@@ -158,13 +169,11 @@ def measure(kind: Kind, folder: Path) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def main(names: Sequence[str]) -> None:
-    """Measure, and write the page."""
-    lines = []
-    for kind in (kind for kind in KINDS if kind.name in names or not names):
-        with tempfile.TemporaryDirectory() as folder:
-            lines.append(measure(kind, Path(folder)))
-        print(lines[-1], flush=True)
+def main() -> None:
+    """Measure what is asked for, and write the page of all that was measured."""
+    asked = parts.parser(__doc__, [kind.name for kind in KINDS], WORK, PAGE).parse_args()
+    asked.work.mkdir(parents=True, exist_ok=True)
+    found = parts.take({kind.name: partial(measure, kind) for kind in KINDS}, asked.only, asked.work)
     text = """# Four kinds of own data, to the gate
 
 `edgeship train --data`, `edgeship init run/server.keras` and `edgeship ship run/server.keras`, nothing set by hand. The network's
@@ -175,8 +184,8 @@ accuracy of the integer files falls by, in what the gate counts, beside what it 
 | kind | of | network | best baseline, and the network is | exit of `train` | int8 | gate |
 |---|---|---|---|---|---|---|
 """
-    PAGE.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
+    asked.out.write_text(text + "\n".join(found.values()) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

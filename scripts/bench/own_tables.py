@@ -1,7 +1,7 @@
 """`edgeship train --data` on real tables of other people, beside scikit-learn's baselines, over many splits.
 
-`python -m scripts.bench.own_tables FOLDER [SPLITS [TABLE ...]]` writes docs/results/own_tables.md. FOLDER holds packages with
-tables in them: `pip install --no-deps --target FOLDER palmerpenguins==0.1.6 plotnine==0.15.9 orange3==3.40.0`.
+`python -m scripts.bench.own_tables FOLDER [SPLITS] [--only TABLE ...]` writes docs/results/own_tables.md. FOLDER holds packages
+with tables in them: `pip install --no-deps --target FOLDER palmerpenguins==0.1.6 plotnine==0.15.9 orange3==3.40.0`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scripts import RESULTS
+from scripts import RESULTS, ROOT
+from scripts.bench import parts
 
-PAGE = RESULTS / "own_tables.md"
+PAGE, WORK = RESULTS / "own_tables.md", ROOT / "runs" / "bench" / "own_tables"
 SPLITS, FOLDS = 20, 5
 LARGE = 10_000  # rows from which on a part is held out once: as many networks again would say little more
 Row = Sequence[object]
@@ -133,25 +135,21 @@ def compare(table: Table, card: Any) -> Comparison:
     return Comparison(f"| {' | '.join(cells)} |", ahead, best["network"] == "worse")
 
 
-def measure(packages: Path, splits: int, names: Sequence[str]) -> list[Comparison]:
-    """Each table of these names, or all."""
-    found = []
+def measure(table: Table, packages: Path, splits: int) -> dict[str, Any]:
+    """A `Comparison` as JSON."""
     with tempfile.TemporaryDirectory() as name:
-        for table in (table for table in TABLES if table.name in names or not names):
-            path = Path(name) / f"{table.name.replace(' ', '-')}.csv"
-            write_table(table, packages, path)
-            with path.open(encoding="utf-8") as stream:
-                rows = sum(1 for _ in stream) - 1
-            many = () if rows > LARGE else ("--folds", str(FOLDS), "--repeats", str(max(1, splits // FOLDS)))
-            card = train(path, path.with_suffix(""), "--label", table.label, *many)
-            found.append(compare(table, card))
-            print(found[-1].line, flush=True)
-    return found
+        path = Path(name) / f"{table.name.replace(' ', '-')}.csv"
+        write_table(table, packages, path)
+        with path.open(encoding="utf-8") as stream:
+            rows = sum(1 for _ in stream) - 1
+        many = () if rows > LARGE else ("--folds", str(FOLDS), "--repeats", str(max(1, splits // FOLDS)))
+        found = compare(table, train(path, path.with_suffix(""), "--label", table.label, *many))
+    print(found.line, flush=True)
+    return asdict(found)
 
 
-def main(packages: Path, splits: int, names: Sequence[str]) -> None:
-    """Measure, and write the page."""
-    found = measure(packages, splits, names)
+def render(found: Sequence[Comparison], splits: int) -> str:
+    """The page."""
     ahead, worse = (sum(getattr(item, name) for item in found) for name in ("at_least", "worse"))
     text = f"""# `edgeship train --data` on real tables
 
@@ -169,8 +167,20 @@ with 95 % intervals that allow for what folds share; the verdict is that of the 
         f"The network's figure is at least that of the best baseline, picked for each table after the fact, on {ahead} of "
         f"{len(found)} tables; it is worse beyond chance on {worse}."
     )
-    PAGE.write_text(text + "\n".join((*lines, "", verdict)) + "\n", encoding="utf-8")
+    return text + "\n".join((*lines, "", verdict)) + "\n"
+
+
+def main() -> None:
+    """Measure what is asked for, and write the page of all that was measured."""
+    parser = parts.parser(__doc__, [table.name for table in TABLES], WORK, PAGE)
+    parser.add_argument("packages", type=Path)
+    parser.add_argument("splits", type=int, nargs="?", default=SPLITS)
+    asked = parser.parse_args()
+    asked.work.mkdir(parents=True, exist_ok=True)
+    measures = {table.name: partial(measure, table, asked.packages, asked.splits) for table in TABLES}
+    found = [Comparison(**item) for item in parts.take(measures, asked.only, asked.work).values()]
+    asked.out.write_text(render(found, asked.splits), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else SPLITS, sys.argv[3:])
+    main()

@@ -1,7 +1,7 @@
 """What `edgeship train --data --tune N` gains: test figures with and without it, on two real tables and on pictures.
 
-`python -m scripts.bench.tuning FOLDER [TRIALS [SEEDS [SET ...]]]` writes docs/results/tuning.md. FOLDER holds a package with a
-table in it: `pip install --no-deps --target FOLDER ISLP==0.6.0`; the other two come with edgeship.
+`python -m scripts.bench.tuning FOLDER [TRIALS [SEEDS]] [--only SET ...]` writes docs/results/tuning.md. FOLDER holds a package
+with a table in it: `pip install --no-deps --target FOLDER ISLP==0.6.0`; the other two come with edgeship.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import lzma
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ import numpy as np
 
 from edgeship.train import embedded, fashion_mnist
 from edgeship.train.own_data.built_in import flights
-from scripts import RESULTS
+from scripts import RESULTS, ROOT
+from scripts.bench import parts
 from scripts.bench.own_tables import train
 
-PAGE = RESULTS / "tuning.md"
+PAGE, WORK = RESULTS / "tuning.md", ROOT / "runs" / "bench" / "tuning"
 TRIALS, SEEDS = 12, 5
 EVERY = 6  # of so many flights one
 PICTURES, TESTED = 2000, 2000  # that are learned from, and that are tested
@@ -108,23 +109,24 @@ def read_figure(card: Any) -> float:
     return float(results["accuracy"]["value"] if "accuracy" in results else results["rmse"])
 
 
-def measure(data: Data, packages: Path, trials: int, seeds: int) -> tuple[list[Pair], bool]:
-    """A pair for each seed; whether more is better."""
-    pairs, is_share = [], False
+def measure(data: Data, packages: Path, trials: int, seeds: int, keep: Callable[[Any], None]) -> dict[str, Any]:
+    """A `Pair` for each seed as JSON, which is kept as soon as it is there; and whether more is better."""
+    found: dict[str, Any] = {"pairs": [], "is_share": False}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "data"
         folder.mkdir()
         path = data.write(packages, folder)
         for seed in range(seeds):
             options = (*data.options, "--seed", str(seed))
-            usual = train(path, Path(name) / "usual", *options)
-            tuned = train(path, Path(name) / "tuned", *options, "--tune", str(trials))
+            usual = train(path, Path(name) / f"usual-{seed}", *options)
+            tuned = train(path, Path(name) / f"tuned-{seed}", *options, "--tune", str(trials))
             (search,) = tuned["tuning"]["searches"]
-            is_share = "accuracy" in usual["results"]
-            losses = (search["usual_loss"], search["chosen_loss"])
-            pairs.append(Pair(read_figure(usual), read_figure(tuned), *losses))
-            print(data.name, seed, pairs[-1], flush=True)
-    return pairs, is_share
+            found["is_share"] = "accuracy" in usual["results"]
+            pair = Pair(read_figure(usual), read_figure(tuned), search["usual_loss"], search["chosen_loss"])
+            found["pairs"].append(asdict(pair))
+            keep(found)
+            print(data.name, seed, pair, flush=True)
+    return found
 
 
 def describe(data: Data, pairs: Sequence[Pair], is_share: bool) -> tuple[str, float, float]:
@@ -140,7 +142,7 @@ def describe(data: Data, pairs: Sequence[Pair], is_share: bool) -> tuple[str, fl
     shown = [f"{value:.2%}" if is_share else f"{value:.4g}" for value in (usual, tuned)]
     unit = "points" if is_share else "% less error"
     gain = f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f}) {unit}"
-    cells = [data.name, data.what, *shown, gain, f"{found} of {len(pairs)}, {losses:.1f} % less"]
+    cells = [data.name, data.what, str(len(pairs)), *shown, gain, f"{found} of {len(pairs)}, {losses:.1f} % less"]
     return f"| {' | '.join(cells)} |", mean - half, mean + half
 
 
@@ -158,25 +160,44 @@ def judge(lines: Sequence[tuple[str, float, float]], names: Sequence[str]) -> st
     )
 
 
-def main(packages: Path, trials: int, seeds: int, names: Sequence[str]) -> None:
-    """Measure, and write the page."""
-    chosen = [data for data in SETS if data.name in names or not names]
-    lines = [describe(data, *measure(data, packages, trials, seeds)) for data in chosen]
+def render(found: Sequence[tuple[Data, Any]], trials: int) -> str:
+    """The page; a set of one seed alone has no interval and is left out."""
+    measured = [(data, [Pair(**pair) for pair in item["pairs"]], item["is_share"]) for data, item in found]
+    measured = [item for item in measured if len(item[1]) > 1]
+    lines = [describe(*item) for item in measured]
     text = f"""# What `--tune` gains
 
-`edgeship train --data` with `--tune {trials}` and without, each with {seeds} seeds, on samples that neither training nor search
+`edgeship train --data` with `--tune {trials}` and without, each with the same seeds, on samples that neither training nor search
 have seen: accuracy, or the root mean square error. The seed is that of training and search; the split is always the same. The
 gain is the mean over seeds of pairs of the same seed, with its 95 % interval (Student's t): how much it hangs on the seed, and
 not on which samples were drawn to be tested. *Found* says in how many of the searches something better than the usual
 configuration was found, and how much less the validation loss was on average. `python -m scripts.bench.tuning` writes this page.
 
-| data | of | usual | tuned | gain | found |
-|---|---|---|---|---|---|
+| data | of | seeds | usual | tuned | gain | found |
+|---|---|---|---|---|---|---|
 """
-    body = "\n".join((*(line for line, _, _ in lines), "", judge(lines, [data.name for data in chosen])))
-    PAGE.write_text(text + body + "\n", encoding="utf-8")
+    body = "\n".join((*(line for line, _, _ in lines), "", judge(lines, [data.name for data, _, _ in measured])))
+    return text + body + "\n"
+
+
+def main() -> None:
+    """Measure what is asked for, and write the page of all that was measured."""
+    parser = parts.parser(__doc__, [data.name for data in SETS], WORK, PAGE)
+    parser.add_argument("packages", type=Path)
+    parser.add_argument("trials", type=int, nargs="?", default=TRIALS)
+    parser.add_argument("seeds", type=int, nargs="?", default=SEEDS)
+    asked = parser.parse_args()
+    asked.work.mkdir(parents=True, exist_ok=True)
+    measures = {
+        data.name: partial(
+            measure, data, asked.packages, asked.trials, asked.seeds, partial(parts.keep, asked.work, data.name)
+        )
+        for data in SETS
+    }
+    found = parts.take(measures, asked.only, asked.work)
+    measured = [(data, found[data.name]) for data in SETS if data.name in found]
+    asked.out.write_text(render(measured, asked.trials), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    numbers = [int(text) for text in sys.argv[2:4]]
-    main(Path(sys.argv[1]), *(numbers + [TRIALS, SEEDS][len(numbers) :]), sys.argv[4:])
+    main()
