@@ -5,11 +5,12 @@ Runs in the TensorFlow process. The same data, recipe and seed give the same fil
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def run(
     validation: str,
     training: Mapping[str, Any],
     taught: int = 0,
+    layer: str | None = None,
     progress: str | None = None,
     **loading: Any,
 ) -> FineTuneReceipt:
@@ -46,7 +48,7 @@ def run(
     All epochs are gone through, and the last weights kept: which epoch is best of new and of old samples is not for a few of
     them to say. `validation` is only looked at. The first `taught` samples of the data are old ones, of which the model's own
     answers are learned beside the labels, `training.teacher` of the weight (Li and Hoiem 2016, "Learning without
-    Forgetting", arXiv 1606.09282).
+    Forgetting", arXiv 1606.09282). With `layer` only the layer of that name learns.
 
     Raises InputError for what cannot be used, CheckError where the loss does not stay finite.
     """
@@ -60,7 +62,8 @@ def run(
         task = _build_task(server, trainable, folder, (data, validation), settings, tell)
         if taught and settings.teacher:
             task = _add_teacher(server, task, taught)
-        history = _fit(trainable, task)
+        with _only_layer(trainable.model, layer):
+            history = _fit(trainable, task)
         _save(trainable.model, Path(out))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -73,6 +76,19 @@ def run(
         samples=len(task.train),
         held_out=len(task.validation),
     )
+
+
+@contextlib.contextmanager
+def _only_layer(model: Any, name: str | None) -> Iterator[None]:
+    """Inside, only the layer of that name learns (all, without one); the file must not tell that others were frozen."""
+    before = [(item, item.trainable) for item in model._flatten_layers(include_self=False)] if name else []
+    for item, _ in before:
+        item.trainable = item.name == name
+    try:
+        yield
+    finally:
+        for item, trainable in before:  # a layer comes before those in it, which it sets as well
+            item.trainable = trainable
 
 
 def _build_task(

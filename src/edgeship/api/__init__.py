@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from edgeship.api.foreign_files import benchmark_files, is_model_file, judge_files
     from edgeship.api.learning.labels import check_labels, open_labelling, select_samples
     from edgeship.api.learning.retraining import describe_retraining, retrain_champion
+    from edgeship.api.learning.streaming import describe_stream, stream_rows
     from edgeship.api.machine import (
         check_devices,
         diagnose,
@@ -151,6 +152,7 @@ if TYPE_CHECKING:
     from edgeship.learning.labels.label_server import LabelServer
     from edgeship.learning.labels.select import Selection
     from edgeship.learning.retraining.results import RetrainResult
+    from edgeship.learning.stream.results import StreamResult
     from edgeship.model_registry.adding import Addition
     from edgeship.model_registry.difference import Difference
     from edgeship.model_registry.lineage import Lineage
@@ -186,6 +188,7 @@ NAMES = {
     "edgeship.api.foreign_files": "benchmark_files is_model_file judge_files",
     "edgeship.api.learning.labels": "check_labels open_labelling select_samples",
     "edgeship.api.learning.retraining": "describe_retraining retrain_champion",
+    "edgeship.api.learning.streaming": "describe_stream stream_rows",
     "edgeship.api.machine": "check_devices diagnose install_devices install_runtime list_devices list_runtimes",
     "edgeship.api.models": "convert_model init_model lock_bundle optimize_model rebuild_bundle ship_model train_model",
     "edgeship.api.monitoring.drift": "describe_drift describe_field draw_audit judge_audit judge_drift judge_drift_by_version report_field",
@@ -216,6 +219,7 @@ NAMES = {
     "edgeship.learning.labels.label_server": "LabelServer",
     "edgeship.learning.labels.select": "Selection",
     "edgeship.learning.retraining.results": "RetrainResult",
+    "edgeship.learning.stream.results": "StreamResult",
     "edgeship.model_registry.adding": "Addition",
     "edgeship.model_registry.difference": "Difference",
     "edgeship.model_registry.lineage": "Lineage",

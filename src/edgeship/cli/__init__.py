@@ -40,6 +40,7 @@ COMMANDS = {
     "monitor": ("monitoring", "Collect what clients report of models that have shipped."),
     "experiment": ("monitoring", "Find out which of two versions is better with users."),
     "retrain": ("learning", "Train the champion again on new labels, and judge what comes of it."),
+    "stream": ("learning", "Answer rows as they come, learn them by the interval, and judge each version."),
     "select": ("learning", "Choose which samples are worth a label, and which judge."),
     "label": ("learning", "Label samples on a page, by keyboard; check the labels."),
     "bom": ("bundles", "Write a bundle's bill of materials (CycloneDX ML-BOM)."),

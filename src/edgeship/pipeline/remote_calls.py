@@ -42,6 +42,7 @@ def fine_tune(
     validation: str,
     training: Mapping[str, Any],
     taught: int = 0,
+    layer: str | None = None,
     progress: str | None = None,
     **loading: Any,
 ) -> FineTuneReceipt:
@@ -55,6 +56,7 @@ def fine_tune(
         validation=validation,
         training=training,
         taught=taught,
+        layer=layer,
         progress=progress,
         **loading,
     )

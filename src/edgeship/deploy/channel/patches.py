@@ -61,7 +61,7 @@ def _patches_to(
     for old in olds.values():
         if min(old.size, file.size) < FEWEST_BYTES or max(old.size, file.size) > MOST_BYTES:
             continue
-        content = _make_patch(locate(old.sha256), locate(file.sha256), file.size)
+        content = make_patch(locate(old.sha256), locate(file.sha256), file.size)
         if content is None or len(content) * SMALLER >= file.size:  # older files are further off
             break
         sha256 = hashlib.sha256(content).hexdigest()
@@ -70,7 +70,7 @@ def _patches_to(
     return tuple(found)
 
 
-def _make_patch(old: Path, new: Path, size: int) -> bytes | None:
+def make_patch(old: Path, new: Path, size: int) -> bytes | None:
     """The patch from one file to another; None where it takes too long, or more memory than there is."""
     seconds = SECONDS + SECONDS_A_MEGABYTE * (size >> 20)
     with tempfile.TemporaryDirectory(prefix="edgeship-patch-") as folder:

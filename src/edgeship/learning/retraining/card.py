@@ -33,9 +33,7 @@ def write_card(
 
     `kept`: labels and audit as the registry's files have them; `uses`: versions that the evaluation data judged.
     """
-    content: dict[str, Any] = {**_former_card(store, champion)}
-    for key in OF_ITSELF:
-        content.pop(key, None)
+    content = former_card(store, champion)
     content |= {
         "schema": SCHEMA,
         "created": request.now.isoformat(timespec="seconds"),
@@ -59,7 +57,7 @@ def write_card(
         },
         "evaluation": {"digest": champion.evaluation.digest, "versions_judged": uses, "worn": uses >= WORN},
     }
-    _keep_training_data(content, champion)
+    keep_training_data(content, champion)
     content = drop_missing(to_json(content))
     with atomic_file(model.parent / CARD) as beside:
         beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -68,15 +66,17 @@ def write_card(
     return model.parent / CARD
 
 
-def _former_card(store: Store, champion: Champion) -> dict[str, Any]:
+def former_card(store: Store, champion: Champion) -> dict[str, Any]:
+    """What the champion's card says, without what it says of itself alone."""
     record = champion.version.record
     if not record.card:
         return {}
     content = read_json(store.files.find(record.card))
-    return content if isinstance(content, dict) else {}
+    known = content if isinstance(content, dict) else {}
+    return {key: value for key, value in known.items() if key not in OF_ITSELF}
 
 
-def _keep_training_data(content: dict[str, Any], champion: Champion) -> None:
+def keep_training_data(content: dict[str, Any], champion: Champion) -> None:
     """The old training data by digest, as the registry reads it from a card, so that the next retraining finds it."""
     data = champion.training
     files = content.get("files")

@@ -86,7 +86,7 @@ def find_champion(store: Store, name: str) -> Version:
 
 def open_champion(store: Store, version: Version, request: RetrainRequest) -> Champion:
     """The champion with its data. Raises InputError where that is not found, or its labels cannot be written in a table."""
-    bundle = _export(store, version, request.out / f"champion-{version.number}")
+    bundle = open_version(store, version, request.out / f"champion-{version.number}")
     use = version.record.evaluation
     if use is None or bundle.manifest.server_measurement is None:
         raise InputError(
@@ -107,8 +107,8 @@ def open_champion(store: Store, version: Version, request: RetrainRequest) -> Ch
     return Champion(version, bundle, settings, evaluation, training, form)
 
 
-def _export(store: Store, version: Version, place: Path) -> Bundle:
-    """The bundle of a version in that folder; what an interrupted run left there is written again."""
+def open_version(store: Store, version: Version, place: Path) -> Bundle:
+    """The bundle of a version, in that folder; what an interrupted run left there is written again."""
     if place.is_dir():
         try:
             if digest.of_path(place / MANIFEST) == version.record.bundle:

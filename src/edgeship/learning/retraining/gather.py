@@ -195,8 +195,8 @@ def write_training_data(data: GatheredData, champion: Champion, folder: Path) ->
     """
     inputs = champion.manifest.server.inputs
     old, watched = (
-        _take_rows(champion.training, champion, data.replayed),
-        _take_rows(champion.training, champion, data.watched),
+        take_rows(champion.training, champion, data.replayed),
+        take_rows(champion.training, champion, data.watched),
     )
     former = [samples for _, samples in data.old_pools]
     parts = [*([old] if old else []), *((item.inputs, item.labels) for item in former)]
@@ -214,7 +214,7 @@ def _write(path: Path, arrays: Batch) -> None:
         save(beside, arrays)
 
 
-def _take_rows(data: RepresentativeDataset | None, champion: Champion, rows: Array) -> tuple[Batch, Array] | None:
+def take_rows(data: RepresentativeDataset | None, champion: Champion, rows: Array) -> tuple[Batch, Array] | None:
     """Those samples of the old training data, in the model's own names and dtypes, with their labels."""
     if data is None or not len(rows):
         return None

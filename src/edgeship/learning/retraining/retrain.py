@@ -110,9 +110,10 @@ class _Retraining:
             )
         folder.mkdir(exist_ok=True)
         model = train_challenger(champion, self.request, write_training_data(data, champion, folder), folder)
-        bundle = _ship(champion, model, folder)
+        bundle = ship_challenger(champion, model, folder)
         uses = self._count_evaluations(champion, bundle)
-        kept = self._keep(data.pool, self.request.labels), self._keep(data.audit, self.request.audit)
+        pool, audit = (item.name if item else "" for item in (self.request.labels, self.request.audit))
+        kept = keep_samples(self.store, data.pool, pool), keep_samples(self.store, data.audit, audit)
         write_card(self.store, champion, self.request, data, kept, model, uses)
         challenger = add_bundle(self.store, bundle, self.version.name).version
         record, refusal = self._evaluate(champion, data, bundle, challenger, (key, uses, kept))
@@ -200,16 +201,6 @@ class _Retraining:
         gain, _ = compare_on(champion.bundle, bundle, data.audit, uses)
         return _Comparison((*findings, judge_gain(gain, uses)), gain)
 
-    def _keep(self, samples: LabelledSamples, path: Path | None) -> DataUse:
-        """Keep labelled samples with the registry's files, by the sha256 of what they are as an `.npz`."""
-        with tempfile.TemporaryDirectory(prefix="edgeship-labels-") as folder:
-            file = Path(folder) / "labelled.npz"
-            save(file, {**samples.inputs, LABELS: samples.labels})
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
-            with self.store.writing():
-                self.store.files.store(file, content)
-        return DataUse(content, path.name if path else "", len(samples))
-
     def _finish(
         self, challenger: Version, record: Retraining, data: GatheredData, folder: Path, is_new: bool
     ) -> RetrainResult:
@@ -234,6 +225,17 @@ class _Retraining:
         return True
 
 
+def keep_samples(store: Store, samples: LabelledSamples, source: str) -> DataUse:
+    """Keep labelled samples with the registry's files, by the sha256 of what they are as an `.npz`."""
+    with tempfile.TemporaryDirectory(prefix="edgeship-labels-") as folder:
+        file = Path(folder) / "labelled.npz"
+        save(file, {**samples.inputs, LABELS: samples.labels})
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        with store.writing():
+            store.files.store(file, content)
+    return DataUse(content, source, len(samples))
+
+
 def _shares(store: Store, use: DataUse, audit: LabelledSamples) -> bool:
     """Whether an earlier audit has asked one of these samples, too."""
     from edgeship.data import load
@@ -244,7 +246,7 @@ def _shares(store: Store, use: DataUse, audit: LabelledSamples) -> bool:
     return not {*audit.digests}.isdisjoint(digest_samples(arrays))
 
 
-def _ship(champion: Champion, model: Path, folder: Path) -> Bundle:
+def ship_challenger(champion: Champion, model: Path, folder: Path) -> Bundle:
     """The challenger's bundle, made and judged as the champion's; the one that is there where it is of the same model."""
     place = folder / BUNDLE
     if place.is_dir():
