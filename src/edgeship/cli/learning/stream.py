@@ -106,6 +106,8 @@ def _print_result(result: api.StreamResult) -> None:
         deltas = "".join(f", delta {one.ratio:.1%} of {one.artifact}" for one in item.deltas)
         made = f"version {item.version} {item.verdict}"
         click.echo(f"- {item.number}: {item.share.rows:,} rows, {right} right, {ended}{made}{deltas}")
+    if result.answered:
+        click.echo(f"requests answered: {result.answered:,}")
     click.echo(f"waiting for the end of their interval: {result.waiting:,} rows")
     if counts.unlabelled or counts.repeated:
         click.echo(f"rows without a label: {counts.unlabelled:,}; there already: {counts.repeated:,}")

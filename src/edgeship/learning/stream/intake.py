@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from edgeship.learning.stream.predictor import Predictor
 from edgeship.learning.stream.request import LEAST_ROWS, Interval
 from edgeship.learning.stream.results import RowCounts
 from edgeship.learning.stream.row_reader import ReadRow, RowReader, parse_label
-from edgeship.learning.stream.sources.source import FetchedRows, StreamSource
+from edgeship.learning.stream.sources.source import Answer, FetchedRows, StreamSource
 from edgeship.learning.stream.state import AsideRow, LabelledRow, OpenInterval, StreamState
 from edgeship.untrusted import printable
 
@@ -79,6 +80,28 @@ class Intake:
             self.state.open_interval = interval
             self.state.write_fact(POSITION, fetched.position_after(taken))
         source.settle(fetched, taken)
+
+    def answer(self, reader: RowReader, rows: Any, places: Sequence[str], faults: Sequence[str]) -> list[Answer]:
+        """The model's answers to requests; what cannot be read is set aside."""
+        read = reader.read(rows, faults)
+        whole = [row.inputs for row in read if row.inputs is not None]
+        classes: list[int] = []
+        if whole:
+            predictor = self._predictor()
+            classes = predictor.predict(
+                {name: np.concatenate([part[name] for part in whole]) for name in whole[0]}
+            ).tolist()
+        answered = iter(classes)
+        found = []
+        with self.state.commit():
+            for row, place in zip(read, places, strict=True):
+                if row.inputs is None:
+                    self._set_aside(row, place, row.fault)
+                    found.append(Answer(row.key, fault=printable(row.fault)[:500]))
+                    continue
+                number = next(answered)
+                found.append(Answer(row.key, number, (self.form.classes or ())[number], self._predictor().version))
+        return found
 
     def _answer(self, read: Sequence[ReadRow], fetched: FetchedRows) -> list[tuple[int, int]]:
         """The class and the version that answered, of each row; of what is not learned (-1, 0)."""

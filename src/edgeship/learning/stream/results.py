@@ -85,12 +85,11 @@ class IntervalRecord:
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Rows that taught nothing: without a label, there already, or set aside because they cannot be read."""
+    """Rows that taught nothing: without a label, there already, or set aside as they cannot be read."""
 
     unlabelled: int = 0
     repeated: int = 0
     set_aside: int = 0
-    answered: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class StreamResult:
     """A stream as it stands. `model`: the version that predicts now; `waiting`: rows of the interval that is not closed yet.
 
     `new`: intervals that were closed in this run, `refused` of which the gate refused. `table`, `page` and `quarantine` lie in
-    the folder of the state.
+    the folder of the state. `answered`: requests of a queue that have an answer.
     """
 
     name: str
@@ -113,3 +112,10 @@ class StreamResult:
     page: Path
     table: Path
     quarantine: Path | None = None
+    answered: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row came at all."""
+        counts = self.counts
+        return not (self.share.rows or counts.unlabelled or counts.repeated or counts.set_aside or self.answered)

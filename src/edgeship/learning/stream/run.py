@@ -6,12 +6,14 @@ any moment, the same command goes on at the next row, and ends as if it had neve
 
 from __future__ import annotations
 
+import platform
+import secrets
 import shutil
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -30,18 +32,21 @@ from edgeship.learning.stream.request import StreamRequest
 from edgeship.learning.stream.results import DriftSign, IntervalRecord, StreamResult, count_share
 from edgeship.learning.stream.row_reader import make_reader
 from edgeship.learning.stream.snapshot import Lesson, Snapshot, make_snapshot, read_snapshots
-from edgeship.learning.stream.sources.opening import open_source
+from edgeship.learning.stream.sources.opening import QueueReader, open_source
+from edgeship.learning.stream.sources.source import Answer
 from edgeship.learning.stream.state import OpenInterval, StreamState
 from edgeship.model_registry.promotion import promote_version
 from edgeship.model_registry.store import Store, open_store
 from edgeship.model_registry.version import Version
 from edgeship.notices import print_notice
+from edgeship.processes.child import training_env
+from edgeship.processes.executors import ProcessExecutor
 from edgeship.storage import digest
 from edgeship.storage.adbc import hide_password
 from edgeship.untrusted import printable
 
 PAGE, TABLE, QUARANTINE = "stream.html", "intervals.csv", "quarantine.jsonl"
-IDENTITY, MODEL = "identity", "model"  # facts of the state
+IDENTITY, MODEL, CONSUMER = "identity", "model", "consumer"  # facts of the state
 
 
 def run_stream(request: StreamRequest) -> StreamResult:
@@ -127,6 +132,9 @@ class _Stream:
     def __init__(self, request: StreamRequest, state: StreamState, champion: Champion, model: int) -> None:
         self.request, self.state, self.champion, self.model = request, state, champion, model
         self._opened: Predictor | None = None
+        self._trainer = ProcessExecutor(
+            "stream", training_env()
+        )  # TensorFlow is started once, and only where it is needed
         limit = champion.settings.data.evaluation_samples
         judging = frozenset(digest_dataset(champion.evaluation, champion.manifest.server.inputs, limit))
         self.intake = Intake(state, request.interval, champion.label_form, judging, self._predictor)
@@ -148,32 +156,57 @@ class _Stream:
             return readers[0].columns
 
         request = self.request
-        with closing(open_source(request.source, request.query, request.watermark, choose_columns)) as source:
+
+        def answer(rows: Any, places: Sequence[str], faults: Sequence[str]) -> Sequence[Answer]:
+            return self.intake.answer(readers[0], rows, places, faults)
+
+        queue = QueueReader(
+            self.champion.version.name,
+            contract.inputs,
+            request.key,
+            request.label,
+            self._name_consumer(),
+            request.claim_after,
+        )
+        with closing(open_source(request.source, request.query, request.watermark, choose_columns, queue)) as source:
             while True:
                 if why := self.intake.find_end():
                     self._close_interval(why)
                     continue
+                served = source.serve(answer)
                 fetched = source.fetch(self.state.read_fact(POSITION), self.intake.count_room())
                 if fetched is not None:
                     self.intake.take(source, readers[0], fetched)
-                elif request.once:
+                elif request.once and not served:
                     break
-                else:
-                    time.sleep(request.poll)
-        result = self.describe()
-        if not result.share.rows and not result.counts.set_aside and not result.counts.unlabelled:
+                elif not served:
+                    source.wait(request.poll)
+            answered = source.count_answers()
+        result = replace(self.describe(), answered=answered)
+        if result.is_empty:
             raise InputError(f"{hide_password(request.source)}: holds no row")
         self._report(result)
         return result
 
+    def _name_consumer(self) -> str:
+        """Who reads a queue for this state: the same after a crash, so that it gets what it had taken."""
+        name = self.state.read_fact(CONSUMER)
+        if name is None:
+            name = f"{platform.node()[:40]}-{secrets.token_hex(4)}"
+            with self.state.commit():
+                self.state.write_fact(CONSUMER, name)
+        return str(name)
+
     def close(self) -> None:
-        """End the session."""
+        """End the processes."""
+        self._trainer.close(after_failure=False)
         if self._opened is not None:
             self._opened.close()
 
     def _predictor(self) -> Predictor:
         if self._opened is None or self._opened.version != self.model:
-            self.close()
+            if self._opened is not None:
+                self._opened.close()
             self._opened = Predictor(self.model, self._open_bundle(self.model))
         return self._opened
 
@@ -199,7 +232,7 @@ class _Stream:
         record = self._describe_interval(interval, why)
         with open_store(self.request.store) as store:
             try:
-                version, snapshot = make_snapshot(store, self.champion, self.request, lesson, folder)
+                version, snapshot = make_snapshot(store, self.champion, self.request, lesson, folder, self._trainer)
             except CheckError as error:  # the loss did not stay finite
                 record = replace(record, reasons=(str(error)[:500],))
             else:

@@ -29,6 +29,7 @@ from edgeship.model_registry.adding import add_bundle
 from edgeship.model_registry.promotion import compare_with_champion
 from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import DataUse, Version
+from edgeship.processes.child import Caller
 from edgeship.storage import digest
 from edgeship.storage.atomic import atomic_file
 from edgeship.typed_json import convert
@@ -71,7 +72,7 @@ class Snapshot:
 
 
 def make_snapshot(
-    store: Store, champion: Champion, request: StreamRequest, lesson: Lesson, folder: Path
+    store: Store, champion: Champion, request: StreamRequest, lesson: Lesson, folder: Path, trainer: Caller
 ) -> tuple[Version, Snapshot]:
     """Train, ship, register and judge, or find what did so before. The folder is of this interval alone.
 
@@ -85,7 +86,7 @@ def make_snapshot(
         return store.version(champion.version.name, str(number)), known[number]
     folder.mkdir(parents=True, exist_ok=True)
     files = _write_data(champion, lesson, folder, (replayed, watched))
-    model = train_snapshot(champion, lesson.bundle, request, (*files, len(replayed)), folder, lesson.number)
+    model = train_snapshot(trainer, champion, lesson.bundle, request, (*files, len(replayed)), folder, lesson.number)
     bundle = ship_challenger(champion, model, folder)
     rows = keep_samples(store, lesson.samples, f"interval {lesson.number}")
     write_snapshot_card(store, champion, request, (lesson.parent, lesson.number), rows, len(replayed), model)

@@ -12,8 +12,8 @@ from edgeship.convert.head import cut
 from edgeship.learning.retraining.champion import Champion
 from edgeship.learning.stream.request import StreamRequest
 from edgeship.pipeline import remote_calls
-from edgeship.pipeline.context import open_queue
-from edgeship.pipeline.step_queue import run_cached
+from edgeship.processes.child import Caller
+from edgeship.progress import Progress
 from edgeship.recipes.training import Training
 from edgeship.server_model.custom_objects import custom_digest
 from edgeship.storage import cache, digest
@@ -26,11 +26,13 @@ TEACHER = 0.8  # how much of the parent's own answers to old samples is learned 
 
 
 def train_snapshot(
-    champion: Champion, parent: Bundle, request: StreamRequest, data: tuple[Path, Path, int], folder: Path, interval: int
+    trainer: Caller, champion: Champion, parent: Bundle, request: StreamRequest, data: tuple[Path, Path, int], folder: Path,
+    interval: int,
 ) -> Path:  # fmt: skip
     """The `.keras` of an interval in its folder; from the cache where the same was trained before.
 
-    `data`: what is learned, what is looked at, and how many samples of the first are old ones. Raises InputError for a model
+    `trainer`: a process that is kept from interval to interval. `data`: what is learned, what is looked at, and how many samples
+    of the first are old ones. Raises InputError for a model
     that cannot be trained on, or has no head where only that learns; CheckError where the loss does not stay finite.
     """
     train, watched, taught = data
@@ -52,21 +54,22 @@ def train_snapshot(
         "tools": dict(cache.versions(*TOOLS)),
         **loading,
     }
-    with open_queue() as queue:
 
-        def make(place: Path) -> Any:
-            layer = None
-            if request.head_only:
-                with tempfile.TemporaryDirectory(prefix="edgeship-head-") as scratch:
-                    layer = queue.executors.train.call(cut.run, model=str(model), out=scratch, **loading).layer
-            receipt = queue.executors.train.call(
-                remote_calls.fine_tune, model=str(model), out=str(place / MODEL), data=str(train),
-                validation=str(watched), training=to_json(training), taught=taught, layer=layer, **loading,
-            )  # fmt: skip
-            return {"receipt": to_json(receipt), "notes": []}
+    def make(place: Path) -> Any:
+        layer = None
+        if request.head_only:
+            with tempfile.TemporaryDirectory(prefix="edgeship-head-") as scratch:
+                layer = trainer.call(cut.run, model=str(model), out=scratch, **loading).layer
+        receipt = trainer.call(
+            remote_calls.fine_tune, model=str(model), out=str(place / MODEL), data=str(train), validation=str(watched),
+            training=to_json(training), taught=taught, layer=layer, **loading,
+        )  # fmt: skip
+        return {"receipt": to_json(receipt)}
 
-        label = f"interval {interval}: learn {'the head' if request.head_only else 'the model'}"
-        entry = run_cached(queue, label, "stream", key, make)
+    label = f"interval {interval}: learn {'the head' if request.head_only else 'the model'}"
+    with Progress() as progress, progress.step(label) as remarks:
+        entry = cache.Cache().get("stream", key, make)
+        remarks.extend(["cached"] if entry.hit else [])
     out = folder / MODEL
     with atomic_file(out) as beside:
         shutil.copyfile(entry.path / MODEL, beside)

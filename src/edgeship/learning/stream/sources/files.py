@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from edgeship.errors import InputError
-from edgeship.learning.stream.sources.source import ColumnChooser, FetchedRows, Position
+from edgeship.learning.stream.sources.source import ColumnChooser, FetchedRows, Position, TableSource
 from edgeship.serving.batch.addresses import Address, parse_source
 from edgeship.serving.batch.rows.columns import list_names
 from edgeship.serving.batch.sources.files import damage_of
@@ -24,14 +24,12 @@ LONGEST_FIELD = 1 << 24  # of a CSV: lists of numbers are long
 FAULT = "\ufffdfault"  # the column of a CSV's batch that says why a row cannot be read; no header can be called so
 
 
-class GrowingFiles:
+class GrowingFiles(TableSource):
     """Files at an address. A position is how many rows of which file were taken; files are taken in the order of their names.
 
     A file that came late is taken although its name is before others'. Files of a folder that begin with `.` or `_` are being
     written, and are not looked at.
     """
-
-    kept = True
 
     def __init__(self, text: str, columns: ColumnChooser) -> None:
         self.text = text
@@ -171,9 +169,6 @@ class GrowingFiles:
             raise InputError(
                 f"{printable(path)}: has {total:,} rows, and {start:,} were taken of it before; files of a stream only grow"
             )
-
-    def settle(self, rows: FetchedRows, count: int) -> None:
-        """See `StreamSource`: files know nothing of who reads them."""
 
     def close(self) -> None:
         """See `StreamSource`."""

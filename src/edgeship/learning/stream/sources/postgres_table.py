@@ -11,7 +11,7 @@ import adbc_driver_postgresql.dbapi as driver
 import pyarrow as pa
 
 from edgeship.errors import InputError
-from edgeship.learning.stream.sources.source import ColumnChooser, FetchedRows, Position
+from edgeship.learning.stream.sources.source import ColumnChooser, FetchedRows, Position, TableSource
 from edgeship.learning.stream.sources.watermark import Watermark, check_watermark, place_rows
 from edgeship.storage.adbc import driver_reason
 from edgeship.storage.adbc import quote_name as quote
@@ -20,10 +20,8 @@ from edgeship.tables.database import Database, check_query
 MARK, KEY = "edgeship_mark", "edgeship_key"
 
 
-class PostgresRows:
+class PostgresRows(TableSource):
     """A query's rows by watermark and key; each fetch is a statement of its own, which sees what was committed by then."""
-
-    kept = True
 
     def __init__(self, database: Database, query: str | None, watermark: str, columns: ColumnChooser) -> None:
         self.database, self.query = database, check_query(database, query)
@@ -89,9 +87,6 @@ class PostgresRows:
         )
         plain = any(test(kind) for test in known) or (type_name is None and tests.is_binary(kind))
         return column if plain else f"{column}::text as {column}"
-
-    def settle(self, rows: FetchedRows, count: int) -> None:
-        """See `StreamSource`: the table knows nothing of who reads it."""
 
     def close(self) -> None:
         """See `StreamSource`."""

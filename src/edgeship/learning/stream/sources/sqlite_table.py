@@ -10,17 +10,15 @@ from typing import Any
 import pyarrow as pa
 
 from edgeship.errors import InputError
-from edgeship.learning.stream.sources.source import ColumnChooser, FetchedRows, Position
+from edgeship.learning.stream.sources.source import ColumnChooser, FetchedRows, Position, TableSource
 from edgeship.learning.stream.sources.watermark import Watermark, check_watermark, place_rows
 from edgeship.storage.adbc import quote_name as quote
 from edgeship.tables.database import Database, check_query
 from edgeship.untrusted import printable
 
 
-class SqliteRows:
+class SqliteRows(TableSource):
     """A query's rows by watermark and key. Values are read as texts, of which the contract reads numbers; pictures as bytes."""
-
-    kept = True
 
     def __init__(self, database: Database, query: str | None, watermark: str, columns: ColumnChooser) -> None:
         self.database, self.query = database, check_query(database, query)
@@ -58,12 +56,6 @@ class SqliteRows:
         marks = [(row[0], str(row[1])) for row in rows]
         places = place_rows(self.watermark, marks)
         return FetchedRows(batch, places, [""] * len(rows), lambda done: Watermark.after(mark, marks[:done]))
-
-    def settle(self, rows: FetchedRows, count: int) -> None:
-        """See `StreamSource`: the table knows nothing of who reads it."""
-
-    def close(self) -> None:
-        """See `StreamSource`: no connection stays open."""
 
 
 def _make_column(values: Sequence[Any]) -> Any:
