@@ -21,6 +21,7 @@ from edgeship.untrusted import printable
 
 CLAIMS = ("not-worse", "better")
 REFUSAL = "edgeship.refusal"  # the tag of a version: why it was refused as a challenger
+WITHIN = "within-margin"  # what was seen is no worse than the margin, which proves nothing; for nothing that an alias points to
 LONGEST = 1000  # characters of why
 
 
@@ -150,6 +151,9 @@ def _judge(target: str, figure: PairedFigure, before: Manifest, after: Manifest,
         return Finding(
             False, f"{who}: cannot be decided, as no budget gives a margin (accuracy or max_drop in [budget])"
         )
+    if claim == WITHIN:
+        holds = figure.gain >= -margin and figure.n >= LEAST_SAMPLES
+        return Finding(holds, f"{told}, margin {_scaled(figure, margin)}: {'within' if holds else 'beyond'} it")
     verdict = judge_drop(-figure.high, -figure.low, margin, figure.n, figure.at_least_loss)
     words = {Verdict.PASS: "not worse", Verdict.FAIL: "worse", Verdict.INCONCLUSIVE: "cannot be decided"}
     return Finding(verdict is Verdict.PASS, f"{told}, margin {_scaled(figure, margin)}: {words[verdict]}")

@@ -28,6 +28,7 @@ from edgeship.learning.stream.deltas import measure_deltas
 from edgeship.learning.stream.intake import POSITION, Intake
 from edgeship.learning.stream.page import write_quarantine, write_reports
 from edgeship.learning.stream.predictor import Predictor
+from edgeship.learning.stream.publishing import check_keys, publish_snapshot
 from edgeship.learning.stream.request import StreamRequest
 from edgeship.learning.stream.results import DriftSign, IntervalRecord, StreamResult, count_share
 from edgeship.learning.stream.row_reader import make_reader
@@ -55,6 +56,7 @@ def run_stream(request: StreamRequest) -> StreamResult:
     Raises InputError for what cannot be used; what was learned until then stays.
     """
     with ExitStack() as stack:
+        check_keys(request)
         request.state.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(request.state / ".lock", timeout=0)
         try:
@@ -275,8 +277,12 @@ class _Stream:
         bundle = open_version(store, version, self._place(version.number))
         if self.request.promote and store.aliases(version.name).get("staging") != version.number:
             why = f"interval {record.number} of the stream of version {self.champion.version.number}"
-            promote_version(store, version, "staging", why)
-        return replace(record, deltas=measure_deltas(parent, bundle))
+            try:
+                promote_version(store, version, "staging", why)
+            except CheckError as error:  # promotion asks for more than the stream does
+                print_notice(f"not promoted: {error}")
+        published = publish_snapshot(bundle, self.request)
+        return replace(record, deltas=measure_deltas(parent, bundle), published=published)
 
     def describe(self) -> StreamResult:
         """The stream as it stands."""

@@ -26,7 +26,7 @@ from edgeship.learning.stream.snapshot_card import write_snapshot_card
 from edgeship.learning.stream.train import TEACHER, train_snapshot
 from edgeship.light_dataclass import dataclass
 from edgeship.model_registry.adding import add_bundle
-from edgeship.model_registry.promotion import compare_with_champion
+from edgeship.model_registry.promotion import WITHIN, compare_with_champion
 from edgeship.model_registry.store import Store
 from edgeship.model_registry.version import DataUse, Version
 from edgeship.processes.child import Caller
@@ -145,11 +145,15 @@ def _write_data(champion: Champion, lesson: Lesson, folder: Path, rows: tuple[Ar
 
 
 def _judge(store: Store, champion: Champion, version: Version) -> tuple[SnapshotVerdict, tuple[str, ...]]:
-    """By its own gate, and beside the champion on the data that this one was judged by."""
+    """By its own gate, and beside the champion on the data that this one was judged by.
+
+    What was lost there must stay within the margin of the budget, always of the first champion's figure, so that losses do not
+    add up. That they do is not proven, as promotion asks: a field that moves away would wait for ever.
+    """
     verdict = version.record.verdict or "not judged"
     passed = verdict == Verdict.PASS
     reasons = [] if passed else [f"its own gate says {verdict}"]
-    findings = list(compare_with_champion(store, champion.version, version, "not-worse"))
+    findings = list(compare_with_champion(store, champion.version, version, WITHIN))
     reasons += [f"old evaluation data, {item.reason}" for item in findings]
     accepted = passed and all(item.holds for item in findings)
     return "accepted" if accepted else "refused", tuple(reason[:500] for reason in reasons)
