@@ -1,0 +1,56 @@
+"""`python -m tests.learning.stream.killed POINT ARGUMENTS`: `edgeship stream`, killed at a point of its way.
+
+`take:3` inside the third commit of rows, `settle:2` after the second and before the source knows of it, `tag` when the registry has
+the snapshot's bundle and no record of it, `snapshot` when it has all and the state does not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from typing import Any
+
+from edgeship.cli import main
+from edgeship.learning.stream import run
+from edgeship.learning.stream.sources.redis_streams import RedisStreams
+from edgeship.learning.stream.sources.source import TableSource
+from edgeship.learning.stream.state import StreamState
+from edgeship.model_registry.store import Store
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at(point: str) -> None:
+    kind, _, number = point.partition(":")
+    counter = itertools.count(1)
+    if kind == "take":
+        write = StreamState.write_fact
+
+        def write_and_die(self: Any, name: str, content: Any) -> None:
+            write(self, name, content)
+            if name == "position" and next(counter) == int(number):
+                die()
+
+        StreamState.write_fact = write_and_die  # type: ignore[method-assign]
+    elif kind == "settle":
+
+        def settle(self: Any, rows: Any, count: int) -> None:
+            if next(counter) == int(number):
+                die()
+
+        TableSource.settle = RedisStreams.settle = settle  # type: ignore[method-assign]
+    elif kind == "tag":
+        Store.write_tag = lambda *_: die()  # type: ignore[method-assign]
+    elif kind == "snapshot":
+        run.measure_deltas = lambda *_: die()  # type: ignore[assignment]
+    else:
+        raise SystemExit(f"no such point: {point}")
+
+
+if __name__ == "__main__":
+    kill_at(sys.argv.pop(1))
+    main()
