@@ -184,9 +184,9 @@ def render(
         [
             "# What learning in intervals gives while the world turns", "",
             "By `python -m scripts.bench.learning.stream FOLDER`, with `edgeship stream` on a folder of Parquet files. Figures "
-            f"are `measured`, of `tflite/int8` as it ships. {INTERVALS} intervals of {ROWS} labelled images of fashion-mnist come "
-            f"in; a share of them that grows from 0 to {MOST_MOVED:.0%} is tilted by 12 to 20 degrees, with noise of a standard "
-            f"deviation of 20 of 255. {judged}: as they were (clean), and as the last interval has them (field).",
+            f"are `measured`, of `tflite/int8` as it ships. {INTERVALS} intervals of {ROWS} labelled images of fashion-mnist "
+            f"come in; a share of them that grows from 0 to {MOST_MOVED:.0%} is tilted by 12 to 20 degrees, with noise of a "
+            f"standard deviation of 20 of 255. {judged}: as they were (clean), and as the last interval has them (field).",
             f"{date.today()}, {seconds:.0f} s. {verdict}", "",
             f"Bars: the field at least {BAR_FIELD} % and clean at least {BAR_CLEAN} % after the last interval. {NOTES}", "",
             "| | field, % | what moved in it, % | clean, % | right before learned, mean % | accepted | delta of int8 |",

@@ -1,7 +1,7 @@
 """`python -m tests.learning.stream.killed POINT ARGUMENTS`: `edgeship stream`, killed at a point of its way.
 
-`take:3` inside the third commit of rows, `settle:2` after the second and before the source knows of it, `tag` when the registry has
-the snapshot's bundle and no record of it, `snapshot` when it has all and the state does not.
+`take:3` inside the third commit of rows, `settle:2` after the second and before the source knows of it, `tag` when the registry
+has the snapshot's bundle and no record of it, `snapshot` when it has all and the state does not.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ def kill_at(point: str) -> None:
 
         StreamState.write_fact = write_and_die  # type: ignore[method-assign]
     elif kind == "settle":
+        for source in (TableSource, RedisStreams):
 
-        def settle(self: Any, rows: Any, count: int) -> None:
-            if next(counter) == int(number):
-                die()
+            def settle_or_die(self: Any, rows: Any, count: int, settle: Any = source.settle) -> None:
+                if next(counter) == int(number):
+                    die()
+                settle(self, rows, count)
 
-        TableSource.settle = RedisStreams.settle = settle  # type: ignore[method-assign]
+            source.settle = settle_or_die  # type: ignore[method-assign]
     elif kind == "tag":
         Store.write_tag = lambda *_: die()  # type: ignore[method-assign]
     elif kind == "snapshot":

@@ -56,7 +56,9 @@ def outcome_of(place: Path) -> dict[str, Any]:
     finally:
         state.close()
     with open_store(f"sqlite:///{place / 'registry.db'}") as opened:
-        found["tags"] = {number: json.loads(text) for number, text in opened.read_tags("bars", "edgeship.stream").items()}
+        found["tags"] = {
+            number: json.loads(text) for number, text in opened.read_tags("bars", "edgeship.stream").items()
+        }
         for tag in found["tags"].values():
             opened.files.find(tag["rows"]["digest"])
     versions = api.list_versions("bars", store=f"sqlite:///{place / 'registry.db'}")

@@ -93,10 +93,6 @@ def _open_champion(store: Store, request: StreamRequest, state: StreamState) -> 
     champion = open_champion(store, version, asking)
     if champion.label_form.classes is None:
         raise InputError("the model answers with values: a stream counts right and wrong answers, so it is for classes")
-    if known is None:
-        with state.commit():
-            state.write_fact(IDENTITY, {**asked, "champion": version.number})
-            state.write_fact(MODEL, version.number)
     return champion, model
 
 
@@ -160,6 +156,7 @@ class _Stream:
         request = self.request
 
         def answer(rows: Any, places: Sequence[str], faults: Sequence[str]) -> Sequence[Answer]:
+            self._begin()
             return self.intake.answer(readers[0], rows, places, faults)
 
         queue = QueueReader(
@@ -178,6 +175,7 @@ class _Stream:
                 served = source.serve(answer)
                 fetched = source.fetch(self.state.read_fact(POSITION), self.intake.count_room())
                 if fetched is not None:
+                    self._begin()
                     self.intake.take(source, readers[0], fetched)
                 elif request.once and not served:
                     break
@@ -189,6 +187,14 @@ class _Stream:
             raise InputError(f"{hide_password(request.source)}: holds no row")
         self._report(result)
         return result
+
+    def _begin(self) -> None:
+        """From the first row on the state is of this stream: what was asked for wrongly until then binds nobody."""
+        if self.state.read_fact(IDENTITY) is None:
+            asked = _describe_request(self.request, self.champion.version.name)
+            with self.state.commit():
+                self.state.write_fact(IDENTITY, {**asked, "champion": self.champion.version.number})
+                self.state.write_fact(MODEL, self.model)
 
     def _name_consumer(self) -> str:
         """Who reads a queue for this state: the same after a crash, so that it gets what it had taken."""

@@ -12,6 +12,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, takewhile
 from typing import Any
 
 import numpy as np
@@ -126,16 +127,15 @@ class RedisStreams:
         count = 0
         with self._in_our_words():
             while entries := self._requests.take(AT_ONCE):
-                gone = [entry for entry in entries if entry.fields is None]
-                self._requests.acknowledge(gone)
-                here = [entry for entry in entries if entry.fields is not None]
-                if not here:
-                    continue
-                rows, faults = self._make_rows([(entry.fields or {}, None) for entry in here])
-                places = [f"{self.names.requests} {entry.id}" for entry in here]
-                for entry, answer in zip(here, answering(rows, places, faults), strict=True):
-                    self._write_answer(entry, answer)
-                count += len(here)
+                self._requests.acknowledge([entry for entry in entries if entry.fields is None])
+                here = [(entry, entry.fields) for entry in entries if entry.fields is not None]
+                for _, group in groupby(here, lambda item: _find_form(item[1])):
+                    same = list(group)
+                    rows, faults = self._make_rows([(fields, None) for _, fields in same])
+                    places = [f"{self.names.requests} {entry.id}" for entry, _ in same]
+                    for (entry, _), answer in zip(same, answering(rows, places, faults), strict=True):
+                        self._write_answer(entry, answer)
+                    count += len(same)
         return count
 
     def _write_answer(self, entry: _Entry, answer: Answer) -> None:
@@ -172,6 +172,9 @@ class RedisStreams:
             if not chosen:
                 return None
             found = [self._find_request(entry) for entry in chosen]
+            form = _find_form(found[0][0])
+            found = list(takewhile(lambda item: _find_form(item[0]) == form, found))
+            chosen = chosen[: len(found)]
         rows, faults = self._make_rows([(fields, _text(entry.fields, "label")) for entry, (fields, _, _) in zip(chosen, found, strict=True)])  # fmt: skip  # noqa: E501
         faults = [known or fault for fault, (_, _, known) in zip(faults, found, strict=True)]
         places = [f"{self.names.labels} {entry.id}" for entry in chosen]
@@ -250,7 +253,7 @@ class RedisStreams:
                     values[name].append(value)
                     fault = fault or wrong
             faults.append(fault)
-        arrays = [_make_array(kinds.get(name), column, faults) for name, column in values.items()]
+        arrays = [_make_array(kinds.get(name), column) for name, column in values.items()]
         return pa.RecordBatch.from_arrays(arrays, names=list(values)), faults
 
 
@@ -280,7 +283,7 @@ def _read_row(fields: Fields) -> tuple[dict[str, Any], str]:
         return {}, "its row is no JSON"
     if not isinstance(content, dict):
         return {}, "its row is no JSON object"
-    return {**row, **content}, ""
+    return {**content, **row}, ""
 
 
 def _read_value(item: ContractInput, name: str, value: Any) -> tuple[Any, str]:
@@ -299,13 +302,14 @@ def _read_value(item: ContractInput, name: str, value: Any) -> tuple[Any, str]:
         return None, f"column {shown}: is no list of numbers"
 
 
-def _make_array(item: ContractInput | None, values: Sequence[Any], faults: list[str]) -> Any:
-    """A column. Where some are bytes and some lists, the lists are faults."""
+def _make_array(item: ContractInput | None, values: Sequence[Any]) -> Any:
+    """A column; the files of pictures are bytes."""
     if item is None or item.kind == "table":
         return pa.array(values, pa.string())
-    if not any(isinstance(value, bytes) for value in values):
-        return pa.array(values, pa.list_(pa.float64()))
-    for at, value in enumerate(values):
-        if value is not None and not isinstance(value, bytes):
-            faults[at] = faults[at] or f"column {printable(item.name)}: is a list, where others are files of pictures"
-    return pa.array([value if isinstance(value, bytes) else None for value in values], pa.binary())
+    is_file = any(isinstance(value, bytes) for value in values)
+    return pa.array(values, pa.binary() if is_file else pa.list_(pa.float64()))
+
+
+def _find_form(fields: Fields) -> frozenset[bytes]:
+    """What an entry holds beside a row of JSON: the same of all that become a record batch."""
+    return frozenset(fields) - {b"key", b"row"}
