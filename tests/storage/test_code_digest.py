@@ -45,6 +45,7 @@ ENTRIES = {
     "between-formats": ("edgeship.benchmarks.compare.parity",),
     "constant-answers": ("edgeship.benchmarks.compare.constant_answers",),
     "retrain": ("edgeship.optimize.fine_tune",),
+    "stream": ("edgeship.convert.head.cut", "edgeship.optimize.fine_tune"),
     "plots": ("edgeship.benchmarks.report.html_report",),
     **dict.fromkeys(
         ("quality", "speed", "ratio"),

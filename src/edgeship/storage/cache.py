@@ -43,6 +43,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("export", "receipt", "convert-tflite", "convert-onnx", "convert-tfjs"), ("convert",)),
     **dict.fromkeys(("calibrate-tflite", "calibrate-onnx", "quantize-tflite", "quantize-onnx"), ("optimize",)),
     **dict.fromkeys(("optimize", "retrain"), ("optimize",)),
+    "stream": ("convert", "optimize"),
     "goldens": ("runtimes",),
     **dict.fromkeys(("size", "plots", "constant-answers", "server-figures", "between-formats"), ("benchmarks",)),
     **dict.fromkeys(("quality", "speed", "ratio", "kernel-spread"), ("benchmarks", "runtimes")),

@@ -25,7 +25,8 @@ NOT_RUN = (
     *("api", "cli", "client", "data_checks", "demo", "model_registry", "page", "pipeline/rebuild", "serving"),
     *(f"deploy/{part}" for part in ("ai_pack", "bom", "channel", "codegen", "fleet", "signing")),
     *(f"monitoring/{part}" for part in ("drift", "experiments", "inbox", "reports")),
-    *("learning/labels", "learning/retraining", "learning/samples", "runtimes/clients", "runtimes/web"),
+    *(f"learning/{part}" for part in ("labels", "retraining", "samples", "stream")),
+    *("runtimes/clients", "runtimes/web"),
 )
 
 

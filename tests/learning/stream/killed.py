@@ -48,7 +48,7 @@ def kill_at(point: str) -> None:
     elif kind == "tag":
         Store.write_tag = lambda *_: die()  # type: ignore[method-assign]
     elif kind == "snapshot":
-        run.measure_deltas = lambda *_: die()  # type: ignore[assignment]
+        setattr(run, "measure_deltas", lambda *_: die())  # noqa: B010  # which the module imports, and does not offer
     else:
         raise SystemExit(f"no such point: {point}")
 

@@ -25,6 +25,18 @@ def write(path, first, count):
     pq.write_table(pa.table({"other": [0] * count, "id": ids, "value": list(range(count))}), path, row_group_size=7)
 
 
+def open_database(folder):
+    found = find_database(f"sqlite:///{folder}/rows.db")
+    assert found is not None
+    return found
+
+
+def fetch(source, position, count):
+    fetched = source.fetch(position, count)
+    assert fetched is not None
+    return fetched
+
+
 def read_all(source, position=None, size=5):
     """The keys that come, and the position after them; each fetch is forgotten but for its position."""
     keys = []
@@ -67,13 +79,13 @@ def test_rows_of_a_csv_that_cannot_be_read_are_told(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_bytes(b"id,value\na,1\nb\nc,\xff\nd,\n\xc3\xa9,5\n")
     source = GrowingFiles(str(file), columns)
-    fetched = source.fetch(None, 10)
+    fetched = fetch(source, None, 10)
     assert fetched.faults == ["", "has 1 fields, not 2", "is no UTF-8", "", ""]
     assert fetched.rows.to_pydict() == {"id": ["a", None, None, "d", "é"], "value": ["1", None, None, None, "5"]}
     assert fetched.places[1] == "rows.csv row 2"
     with file.open("a") as more:
         more.write("f,6\n")
-    assert source.fetch(fetched.position_after(5), 10).rows.to_pydict() == {"id": ["f"], "value": ["6"]}
+    assert fetch(source, fetched.position_after(5), 10).rows.to_pydict() == {"id": ["f"], "value": ["6"]}
 
 
 def test_a_table_is_read_by_its_watermark(tmp_path):
@@ -82,23 +94,23 @@ def test_a_table_is_read_by_its_watermark(tmp_path):
     database.executemany("insert into seen values (?, ?, ?)", [(f"k{n}", n / 3, n // 4) for n in range(20)])
     database.execute("insert into seen values ('later', 1, null)")
     database.commit()
-    source = SqliteRows(find_database(f"sqlite:///{tmp_path}/rows.db"), "select * from seen", "seq", columns)
+    source = SqliteRows(open_database(tmp_path), "select * from seen", "seq", columns)
     keys, position = read_all(source)
     assert keys == sorted((f"k{n}" for n in range(20)), key=lambda key: (int(key[1:]) // 4, key))
     # One that has the same value as the last comes afterwards, and so does one that had none.
     database.execute("insert into seen values ('a-late-one', 2, 4)")
     database.execute("update seen set seq = 5 where id = 'later'")
     database.commit()
-    fetched = source.fetch(position, 10)
+    fetched = fetch(source, position, 10)
     assert fetched.rows.column("id").to_pylist() == ["a-late-one", "later"]
     assert fetched.places[0] == "seq 4, key a-late-one"
-    first = source.fetch(None, 2).rows.column("value").to_pylist()
+    first = fetch(source, None, 2).rows.column("value").to_pylist()
     assert [float(text) for text in first] == [0.0, 1 / 3]  # to the last digit
     database.close()
     with pytest.raises(InputError, match="no column when \\(--watermark\\); it has id, value, seq"):
-        SqliteRows(find_database(f"sqlite:///{tmp_path}/rows.db"), "select * from seen", "when", columns)
+        SqliteRows(open_database(tmp_path), "select * from seen", "when", columns)
     with pytest.raises(InputError, match="the query cannot be run"):
-        SqliteRows(find_database(f"sqlite:///{tmp_path}/rows.db"), "select * from nothing", "seq", columns)
+        SqliteRows(open_database(tmp_path), "select * from nothing", "seq", columns)
 
 
 def test_a_watermark_knows_what_was_taken_at_it():

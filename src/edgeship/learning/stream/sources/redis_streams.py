@@ -208,7 +208,7 @@ class RedisStreams:
             place = str(known["request"])
         except (ValueError, KeyError, TypeError, AttributeError):
             return empty, (-1, 0), f"{self.names.answered} does not hold what edgeship wrote"
-        found = self._client.xrange(self.names.requests, place, place)
+        found: Any = self._client.xrange(self.names.requests, place, place)
         if not found:
             return empty, answer, "its request is no longer in the stream: keep requests until their labels are there"
         return found[0][1], answer, ""
@@ -229,7 +229,7 @@ class RedisStreams:
     def wait(self, seconds: float) -> None:
         """See `StreamSource`."""
         with self._in_our_words():
-            newest = {group.stream: group.newest for group in (self._requests, self._labels)}
+            newest: dict[Any, Any] = {group.stream: group.newest for group in (self._requests, self._labels)}
             self._client.xread(newest, count=1, block=max(1, int(1000 * seconds)))
 
     def close(self) -> None:
