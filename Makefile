@@ -9,10 +9,11 @@ NODE_MODULES := runtimes/tfjs/node_modules/.package-lock.json
 RUN := runs/fashion-mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help env clients demo test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices bench-clients bench-mediapipe sizes lock clean
+.PHONY: help env clients demo lifecycle test test-more test-machines test-seeds seeds lint references audit pages web wheel mutants bench bench-optimize bench-browser bench-page bench-devices bench-clients bench-mediapipe sizes lock clean
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
+	@echo "make lifecycle  the whole loop once: train, ship, publish, 260 simulated devices, drift, retrain, experiment, rollback; a timeline (10 minutes)"
 	@echo "make test   lint, type checks, import contract and all tests"
 	@echo "make test-machines  both commands in bare Debian trees, and an emulated arm64 board (root, an hour and a half)"
 	@echo "make clients  what compiles and runs generated client code in tests"
@@ -64,6 +65,10 @@ demo: env
 	@{ $(call NODE,20,19); } || test -f $(PAGE) || echo "the demo page is built by Node 20.19 or later with npm, and $(FOUND_NODE) is here"
 	@echo "web demo:     make web   (or: $(BIN)/edgeship demo $(RUN)/bundle)"
 
+# From training to a rollback, with simulated devices and a calendar that runs ahead; runs/lifecycle/timeline.html tells of it.
+lifecycle: env pages
+	$(BIN)/python -m scripts.lifecycle
+
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -99,7 +104,7 @@ test: lint pages clients
 # The first steps on other machines; all of it by test-machines.
 test-more: env test-seeds
 	$(BIN)/pytest $(MORE) $(LONG) --ignore=tests/machines/test_whole.py
-	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py tests/e2e/test_field.py tests/model_registry tests/monitoring tests/serving
+	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py tests/e2e/test_field.py tests/e2e/test_lifecycle.py tests/model_registry tests/monitoring tests/serving
 	$(BIN)/edgeship runtimes install client-kotlin-jvm
 	$(BIN)/pytest -m more tests/client tests/convert tests/deploy tests/pipeline tests/web_demo
 

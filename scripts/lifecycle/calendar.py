@@ -14,8 +14,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -60,10 +61,14 @@ class MovedCommand:
 class Calendar:
     """The moment that this process, and every command that it starts, believes in; a context manager.
 
-    `start`: with a time zone. Time goes on from there as it does. Only one at a time.
+    `start`: with a time zone. Time goes on from there as it does. Only one at a time. `folder`: where commands run, `variables`:
+    of their environment.
     """
 
-    def __init__(self, start: datetime) -> None:
+    def __init__(
+        self, start: datetime, *, folder: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self._folder, self._variables = folder, variables or {}
         self._travel = time_machine.travel(start, tick=True)
         self._coordinates: Any = None
         self._followers: list[MovedCommand] = []
@@ -85,20 +90,27 @@ class Calendar:
 
     def run(self, *words: object, check: Sequence[int] = (0,)) -> subprocess.CompletedProcess[str]:
         """Run `edgeship WORDS` now, to its end. Raises RuntimeError for an exit code that is not in `check`."""
-        done = subprocess.run(
-            _command(words), env=_environment(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        )
-        if done.returncode not in check:
+        with self.begin(*words) as process:
+            out, errors = process.communicate()
+        if process.returncode not in check:
             shown = " ".join(map(str, words))
-            raise RuntimeError(f"edgeship {shown}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done
+            raise RuntimeError(f"edgeship {shown}: exit code {process.returncode}\n{out}\n{errors}")
+        return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+    def begin(self, *words: object) -> subprocess.Popen[str]:
+        """Start `edgeship WORDS` with the moment that it is now; the caller waits for its end and reads what it says."""
+        return subprocess.Popen(
+            _command(words), env=self._environment(), cwd=self._folder, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
 
     @contextlib.contextmanager
     def start(self, *words: object, errors: IO[str] | None = None) -> Iterator[MovedCommand]:
         """`edgeship WORDS`, as it runs; it follows this calendar until the block ends, and then is asked to end."""
         process = subprocess.Popen(
-            _command(words), env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+            _command(words), env=self._environment(), cwd=self._folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=errors, text=True,
+        )  # fmt: skip
         command = MovedCommand(process)
         self._followers.append(command)
         try:
@@ -115,13 +127,13 @@ class Calendar:
             url = command.read_line().removeprefix("collecting: ").partition("/reports")[0]
             yield url
 
+    def _environment(self) -> dict[str, str]:
+        places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(places), **self._variables}
+
 
 def _command(words: Sequence[object]) -> list[str]:
     return [sys.executable, "-m", __name__, datetime.now(UTC).isoformat(), *map(str, words)]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""The whole loop, once: stations from training to a rollback, and the timeline that tells of them."""
