@@ -13,7 +13,6 @@ import argparse
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -53,10 +52,8 @@ class Mode:
 
 MODES = (
     Mode("interval and replay (the default)", (), True),
-    Mode("interval and replay, another seed", ("--seed", "1"), True),
+    Mode("the same, the head only, at ten times the rate", ("--head-only", "--learning-rate", "0.003")),
     Mode("only the interval", ("--replay", "0")),
-    Mode("head only, interval and replay", ("--head-only",)),
-    Mode("head only, at ten times the rate", ("--head-only", "--learning-rate", "0.003")),
 )
 
 
@@ -81,14 +78,20 @@ class Outcome:
     before_learned: Sequence[float]
     verdicts: Sequence[str]
     deltas: Sequence[float]
-    last: int
-    seconds: float
 
 
 def prepare(trained: Path, folder: Path) -> Judges:
     """A champion in a registry that was judged by the second half of the test images, and rows of the first in `rows/`."""
     test = load(trained / "evaluation.npz")
     pictures, labels = test["image"], test["y"]
+    if not (folder / "rows").exists():
+        _make_champion(trained, folder, pictures, labels)
+    field, moved = tilt_images(pictures, MOST_MOVED, np.random.default_rng(9))
+    last = slice(FIRST_JUDGE, None)
+    return Judges(pictures[last].astype(np.float32), field[last], moved[last], labels[last])
+
+
+def _make_champion(trained: Path, folder: Path, pictures: Array, labels: Array) -> None:
     save(folder / "evaluation.npz", {"image": pictures[FIRST_JUDGE:], "y": labels[FIRST_JUDGE:]})
     for name in ("server.keras", "train.npz", "calibration.npz", "labels.txt", "model-card.json"):
         shutil.copyfile(trained / name, folder / name)
@@ -116,9 +119,6 @@ def prepare(trained: Path, folder: Path) -> Judges:
             "label": labels[rows].tolist(),
         }
         pq.write_table(pa.table(table), folder / "rows" / f"{number}.parquet")
-    field, moved = tilt_images(pictures, MOST_MOVED, np.random.default_rng(9))
-    last = slice(FIRST_JUDGE, None)
-    return Judges(pictures[last].astype(np.float32), field[last], moved[last], labels[last])
 
 
 def score(bundle: Bundle, artifact: str, judges: Judges) -> tuple[float, float, float]:
@@ -131,11 +131,11 @@ def score(bundle: Bundle, artifact: str, judges: Judges) -> tuple[float, float, 
 
 
 def stream(mode: Mode, number: int, folder: Path, judges: Judges) -> Outcome:
-    """One stream by the command, in a registry of its own."""
-    begin = time.perf_counter()
+    """One stream by the command, in a registry of its own; it goes on where it was stopped."""
     name = f"mode-{number}"
-    shutil.copyfile(folder / "registry.db", folder / f"{name}.db")
-    shutil.copytree(folder / "registry-files", folder / f"{name}-files")
+    if not (folder / f"{name}.db").exists():
+        shutil.copytree(folder / "registry-files", folder / f"{name}-files", dirs_exist_ok=True)
+        shutil.copyfile(folder / "registry.db", folder / f"{name}.db")
     store = f"sqlite:///{folder / name}.db"
     given = ["--from", "rows", "--state", name, "--data", ".", "--interval", ROWS, "--once", *mode.options]
     result = run("stream", "--name", "garments", "--store", store, *given, cwd=folder, codes=(0, 1))
@@ -150,7 +150,7 @@ def stream(mode: Mode, number: int, folder: Path, judges: Judges) -> Outcome:
     ]
     return Outcome(
         mode, field, moved, clean, [100 * item["share"]["accuracy"] for item in result["intervals"]],
-        [item["verdict"] for item in result["intervals"]], deltas, result["model"], time.perf_counter() - begin,
+        [item["verdict"] for item in result["intervals"]], deltas,
     )  # fmt: skip
 
 
@@ -165,9 +165,7 @@ def judge(outcomes: Sequence[Outcome]) -> list[str]:
     return missed
 
 
-def render(
-    before: tuple[float, float, float], outcomes: Sequence[Outcome], missed: Sequence[str], seconds: float
-) -> str:
+def render(before: tuple[float, float, float], outcomes: Sequence[Outcome], missed: Sequence[str]) -> str:
     """The page."""
     rows = [
         f"| {item.mode.title} | {item.field:.2f} | {item.moved:.2f} | {item.clean:.2f} | {np.mean(item.before_learned):.2f} | "
@@ -187,7 +185,7 @@ def render(
             f"are `measured`, of `tflite/int8` as it ships. {INTERVALS} intervals of {ROWS} labelled images of fashion-mnist "
             f"come in; a share of them that grows from 0 to {MOST_MOVED:.0%} is tilted by 12 to 20 degrees, with noise of a "
             f"standard deviation of 20 of 255. {judged}: as they were (clean), and as the last interval has them (field).",
-            f"{date.today()}, {seconds:.0f} s. {verdict}", "",
+            f"{date.today()}. {verdict}", "",
             f"Bars: the field at least {BAR_FIELD} % and clean at least {BAR_CLEAN} % after the last interval. {NOTES}", "",
             "| | field, % | what moved in it, % | clean, % | right before learned, mean % | accepted | delta of int8 |",
             "|---|--:|--:|--:|--:|---|---|",
@@ -205,8 +203,8 @@ def main() -> None:
     """Run all, write the page, and say whether the bars are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trained", type=Path, help="what `edgeship train fashion-mnist` wrote")
-    parser.add_argument("--keep", type=Path, help="where to work, and leave what comes of it")
-    options, begin = parser.parse_args(), time.perf_counter()
+    parser.add_argument("--keep", type=Path, help="a folder to work in, where it goes on when it was stopped")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edgeship-bench-") as name:
         folder = Path(options.keep or name).absolute()
         folder.mkdir(exist_ok=True)
@@ -219,9 +217,9 @@ def main() -> None:
         for number, mode in enumerate(MODES):
             outcomes.append(stream(mode, number, folder, judges))
             print(outcomes[-1], flush=True)
-    missed = judge(outcomes)
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(render(before, outcomes, missed, time.perf_counter() - begin), encoding="utf-8")
+            missed = judge(outcomes)
+            PAGE.parent.mkdir(exist_ok=True)
+            PAGE.write_text(render(before, outcomes, missed), encoding="utf-8")
     print(f"{PAGE}: {'; '.join(missed) or 'all bars are met'}")
     sys.exit(bool(missed))
 

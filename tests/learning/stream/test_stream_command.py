@@ -119,7 +119,7 @@ def test_a_sudden_change_ends_an_interval_early_and_is_published(world, place, s
     (place / "rows").mkdir()
     pq.write_table(make_rows(200, 70), place / "rows" / "0.parquet")
     pq.write_table(make_rows(200, 71, 1.0, 200), place / "rows" / "1.parquet")
-    edgeship("deploy", "keygen", "--out", "keys", "--no-passphrase")
+    edgeship("deploy", "keygen", "--out", "keys")
     channel = ["--channel", "site", "--channel-name", "bars/stable", "--signing-key", "keys"]
     result = stream("rows", "--interval", 180, "--head-only", *channel)
     early = [item for item in result["intervals"] if item["drift"]]
