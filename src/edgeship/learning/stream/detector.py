@@ -26,7 +26,14 @@ class ErrorWatch:
             self._detector.update(value)
 
     def update(self, wrong: int) -> tuple[float, float] | None:
-        """The shares of wrong answers before and after a change, where this answer shows one; None where it shows none."""
-        before = float(self._detector.estimation)
+        """The shares of wrong answers before and after a change, where this answer shows one; None where it shows none.
+
+        Before are those that ADWIN drops, after those that it keeps.
+        """
+        rows, sum_of_all = self._detector.width + 1, self._detector.width * self._detector.estimation + wrong
         self._detector.update(wrong)
-        return (before, float(self._detector.estimation)) if self._detector.drift_detected else None
+        if not self._detector.drift_detected:
+            return None
+        kept, now = self._detector.width, float(self._detector.estimation)
+        dropped = max(rows - kept, 1.0)
+        return min(max((sum_of_all - kept * now) / dropped, 0.0), 1.0), now

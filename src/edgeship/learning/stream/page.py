@@ -84,7 +84,7 @@ def describe_share(share: Share) -> str:
 
 def describe_stream(result: StreamResult) -> tuple[Section, ...]:
     """A result as tables for people."""
-    note = "Rows are answered by a version before it, or one after it, learns them; the interval is Wilson's."
+    note = "Each row is answered before it is learned; the 95 % interval is Wilson's."
     sections = [Section("Intervals", note, HEADS, tuple(map(_row, result.intervals)), texts=1)]
     reasons = [
         (str(item.number), item.verdict, reason)
