@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import time
 from datetime import UTC, date, datetime
@@ -90,6 +91,7 @@ def main() -> int:
     parser.add_argument(
         "--results", action="store_true", help="write docs/results/learning/lifecycle.md and its picture, too"
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and the browser end, too
     options, begin = parser.parse_args(), time.perf_counter()
     out = options.out.resolve()
     work = make_work_folder(out)

@@ -123,8 +123,11 @@ def enter_as_tester(tab: BrowserTab, station: Station) -> None:
 def find_browser() -> str:
     """Where Chromium is. Raises MissingPartError where it, Playwright or the built page is missing."""
     from edgeship.demo import site
+    from edgeship.runtimes import tfjs_node
     from edgeship.runtimes.browser import requirements
 
+    if reason := tfjs_node.unavailable_reason():
+        raise MissingPartError(f"there is no model for pages, as TF.js cannot be run here: {reason}")
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError as error:

@@ -9,14 +9,14 @@ import numpy as np
 
 from edgeship.storage import digest
 from scripts.lifecycle.loop.relearning import EXPERIMENT_WEEK, analyse_experiment, start_experiment
-from scripts.lifecycle.loop.shipping import EPOCHS, SHIPPED, list_aliases, read_rules
+from scripts.lifecycle.loop.shipping import EPOCHS, choose_artifacts, list_aliases, read_rules
 from scripts.lifecycle.loop.world import MODEL, STORE, World
 
 HARM_WEEK = EXPERIMENT_WEEK + 2
 DARK = 12  # times darker than what the model gets are the pictures that the broken model was calibrated with
 GUARDRAIL, MARGIN = "corrected / inferences", 0.01
 TRAIN_AGAIN = ("train", "fashion-mnist", "--out", "trained-again", "--epochs", EPOCHS)
-SHIP_AGAIN = ("ship", "trained-again/server.keras", "--out", "bundle-3", *SHIPPED)
+SHIP_AGAIN = ("ship", "trained-again/server.keras", "--out", "bundle-3")
 
 
 def stop_broken_model(world: World) -> None:
@@ -50,16 +50,15 @@ def ship_harmful_model(world: World, training: subprocess.Popen[str]) -> subproc
     """Begin to ship it, once it is trained."""
     if training.wait():
         raise RuntimeError(f"the training ended with exit code {training.returncode}")
-    for name in ("edgeship.toml", "judged.npz"):
-        shutil.copyfile(world.folder / "trained" / name, world.folder / "trained-again" / name)
-    return world.calendar.begin(*SHIP_AGAIN)
+    shutil.copyfile(world.folder / "trained" / "edgeship.toml", world.folder / "trained-again" / "edgeship.toml")
+    return world.calendar.begin(*SHIP_AGAIN, *choose_artifacts())
 
 
 def stop_harmful_model(world: World, training: subprocess.Popen[str], shipping: subprocess.Popen[str]) -> None:
     """It passes the gate, users correct it more, a guardrail finds that, and it is rolled back."""
     with world.recorder.run_station("harmful model") as station:
         world.recorder.join(training, (*TRAIN_AGAIN, "--seed", world.seed + 1))
-        world.recorder.join(shipping, SHIP_AGAIN)
+        world.recorder.join(shipping, (*SHIP_AGAIN, *choose_artifacts()))
         station.check(True, "the gate says PASS: on the old data it is as good as any")
         station.evidence["sha256 of manifest.json"] = digest.of_path(world.folder / "bundle-3" / "manifest.json")
         world.turn(HARM_WEEK, days=1, hours=11)

@@ -17,6 +17,7 @@ from scripts.lifecycle.calendar import Calendar
 
 Outcome = Literal["held", "failed", "missing", "not reached"]
 MOST_LINES = 40  # of what a command printed
+PROGRESS = "  done "  # so a step of a command begins that says how far it is
 
 
 class StationError(Exception):
@@ -122,14 +123,18 @@ class Recorder:
     ) -> CommandRecord:
         """Wait for a command that was begun, and note it."""
         begin = time.perf_counter()
-        with process:
+        try:
             out, errors = process.communicate()
-        said = "\n".join(filter(None, [out.strip(), errors.strip() if process.returncode else ""]))
+        except BaseException:  # this run is ended
+            process.kill()
+            raise
+        wrong = [line for line in errors.splitlines() if not line.startswith(PROGRESS)] if process.returncode else []
+        said = "\n".join(filter(None, [out.strip(), *wrong]))
         command = shlex.join(["edgeship", *map(str, words)])
         record = CommandRecord(command, process.returncode, shorten(said), time.perf_counter() - begin)
         self.station.commands.append(record)
         if process.returncode not in codes:
-            raise StationError(f"`{command}` ended with exit code {process.returncode}: {shorten(said + errors)}")
+            raise StationError(f"`{command}` ended with exit code {process.returncode}: {shorten(said)}")
         return record
 
     def _say(self, text: str) -> None:

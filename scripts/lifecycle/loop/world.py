@@ -27,10 +27,10 @@ Array = NDArray[Any]
 MODEL, CHANNEL, ARTIFACT = "garments", "garments/stable", "tflite/int8"
 STORE = "sqlite:///registry.db"
 JUDGED = 3000  # of the 10,000 test images: what the gate judges by; users meet the others
-SHARE = 0.7  # of the users, whose pictures get darker and tilted
-TURN = partial(darken_and_tilt, brightness=0.6, degrees=20.0)
-FEEDBACK = 0.5  # of the inferences, after which users tell whether it was right
-HABIT = 30.0  # inferences of a user in a week, on average
+SHARE = 0.8  # of the users, whose pictures get darker and tilted
+TURN = partial(darken_and_tilt, brightness=0.6, degrees=25.0)
+FEEDBACK = 0.6  # of the inferences, after which users tell whether it was right
+HABIT = 40.0  # inferences of a user in a week, on average
 
 
 @dataclass(frozen=True)
@@ -155,18 +155,18 @@ class World:
         part = f"reports-{week}.parquet"
         window = self.window_of(week)
         self.say("monitor", "export", "--store", "inbox", "--to", "parquet", "--window", window, "--out", part)
-        names = ["install", "arms", "n", "outcomes"]
+        names = ["install", "arms", "n", "outcomes", "errors"]
         rows = pyarrow.parquet.read_table(self.folder / part, columns=names).to_pylist()
         users = []
         for row in rows:
             arm = dict(row["arms"]).get(experiment, "") if experiment else ""
             if arm or not experiment:
                 told = {name: sum(pairs[1::2]) for name, pairs in row["outcomes"]}
-                found = [told.get(name, 0) for name in ("accepted", "corrected")]
+                found = [*(told.get(name, 0) for name in ("accepted", "corrected")), sum(dict(row["errors"]).values())]
                 users.append([row["install"], *([arm] if experiment else []), row["n"], *found])
         with (self.folder / out).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            head = ["user", *(["arm"] if experiment else []), "inferences", "accepted", "corrected"]
+            head = ["user", *(["arm"] if experiment else []), "inferences", "accepted", "corrected", "errors"]
             writer.writerows([head, *users])
         return len(users)
 
