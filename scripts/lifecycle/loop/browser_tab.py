@@ -12,10 +12,9 @@ from typing import Any
 from edgeship.client.rules import bucket
 from edgeship.errors import MissingDependencyError
 from scripts.lifecycle.loop.record import MissingPartError, Picture, Station
-from scripts.lifecycle.loop.shipping import PERCENT
+from scripts.lifecycle.loop.shipping import PERCENT, SALT
 from scripts.lifecycle.loop.world import CHANNEL, World
 
-SALT = f"{CHANNEL}/1"  # of the first rollout, as `deploy publish` writes it
 TESTED = "#download:not([hidden])"
 FACTS = "#channel-facts dd"
 SAMPLES = 5

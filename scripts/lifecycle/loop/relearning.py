@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -191,9 +190,3 @@ def promote(world: World) -> None:
         station.evidence |= {"accuracy now, by the truth": week.accuracy, "accuracy in the worst week": worst}
         gain = 100 * (week.accuracy - worst)
         station.check(gain > 4, f"{gain:.1f} points of accuracy are back")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object in a file."""
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content

@@ -15,6 +15,7 @@ from scripts.lifecycle.users import draw_users
 
 EPOCHS = 3
 PERCENT = 5
+SALT = f"{CHANNEL}/1"  # of the first rollout, as `deploy publish` writes it
 MLPERF = 'accuracy = "mlperf99"'
 MAX_DROP = 2.0  # points: what a version may lose on old data to be right in a world that turned
 

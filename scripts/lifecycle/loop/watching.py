@@ -12,10 +12,9 @@ from edgeship.client import Client
 from edgeship.client.rules import bucket
 from scripts.lifecycle.loop.pictures import show_samples
 from scripts.lifecycle.loop.record import Station
-from scripts.lifecycle.loop.shipping import PERCENT
+from scripts.lifecycle.loop.shipping import PERCENT, SALT
 from scripts.lifecycle.loop.world import ARTIFACT, CHANNEL, SHARE, TURN, World
 
-SALT = f"{CHANNEL}/1"  # of the first rollout, as `deploy publish` writes it
 FIRST, QUIET, TURNED = 2, (3, 4, 5, 6, 7), (8, 9)  # weeks: drift is judged from the fifth of a full field on
 
 
