@@ -91,6 +91,8 @@ audit: env
 # times that a busy machine spoils, train for minutes, or ship many candidates: `make test-more`.
 MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py tests/e2e/gate/test_auto.py tests/packaging/test_platforms.py tests/e2e/test_pages_long.py tests/machines
 INSTALLED := tests/packaging/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment
+# Tests marked `more` that take times, or all cores.
+ALONE := tests/client tests/convert tests/deploy tests/pipeline tests/web_demo
 LONG := $(foreach version,3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/test_command.py::test_fashion_mnist_reaches_its_accuracy
 
 # What compiles and runs generated clients: TensorFlow Lite's C library and packages of npm, pinned. Tests name what is missing.
@@ -104,9 +106,9 @@ test: lint pages clients
 # The first steps on other machines; all of it by test-machines.
 test-more: env test-seeds
 	$(BIN)/pytest $(MORE) $(LONG) --ignore=tests/machines/test_whole.py
-	$(BIN)/pytest -n 2 -m more tests/hostile tests/e2e/gate/test_odd_tasks.py tests/e2e/test_field.py tests/e2e/test_lifecycle.py tests/model_registry tests/monitoring tests/serving
+	$(BIN)/pytest -n 2 -m more tests $(addprefix --ignore=,$(MORE) $(ALONE))
 	$(BIN)/edgeship runtimes install client-kotlin-jvm
-	$(BIN)/pytest -m more tests/client tests/convert tests/deploy tests/pipeline tests/web_demo
+	$(BIN)/pytest -m more $(ALONE)
 
 # Debian trees made by debootstrap, as root (docs/machines.md). Where none can be made this fails, and test-more skips with the reason.
 test-machines: env

@@ -225,7 +225,13 @@ def missing_browser(missing) -> None:
         missing(reason)
 
 
-@pytest.mark.parametrize("heading", headings_with_commands(README))
+LONG = "Smaller: prune, cluster, quantization-aware training, distillation"  # it trains five times
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [pytest.param(item, marks=pytest.mark.more) if item == LONG else item for item in headings_with_commands(README)],
+)
 def test_the_commands_of_a_section_run_in_their_order(heading, shell, request):
     commands = [line for line in commands_below(README, heading) if (README, line) not in ELSEWHERE]
     if not commands:

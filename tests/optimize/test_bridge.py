@@ -36,7 +36,7 @@ def keras_process() -> Iterator[FunctionProcess]:
         yield process
 
 
-@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE), *GRAPHS])
+@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.more) for name in LARGE), *GRAPHS])
 def test_a_model_is_equal_there_and_back(keras_process: FunctionProcess, name: str) -> None:
     result = keras_process.call("bridge_models:there_and_back", name=name)
     assert max(result["shares"]) < TOLERANCE

@@ -12,7 +12,7 @@ import pytest
 from edgeship.bundle.bundle import open_bundle
 from edgeship.client.learning import HeadLearner
 from edgeship.demo import site as demo
-from tests.learning.head.conftest import Made
+from tests.learning.head.conftest import Made, run
 from tests.learning.head.head_models import draw
 from tests.web_demo.conftest import Site, browser, built  # noqa: F401  # fixtures
 
@@ -35,11 +35,21 @@ LEARNED = """async () => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def page_bundle(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that learns with what a page runs."""
+    out = tmp_path_factory.mktemp("page") / "bundle"
+    arguments = ("--out", str(out), "--head-step", "--to", "onnx,tfjs", "--variant", "float32")
+    done = run("convert", "pictures.keras", *arguments, cwd=made.task, cache=made.root / "cache")
+    assert done.returncode == 0, done.stderr
+    return out
+
+
 @pytest.fixture
-def served(made: Made, built: Path, tmp_path: Path) -> Iterator[Site]:  # noqa: F811
+def served(page_bundle: Path, built: Path, tmp_path: Path) -> Iterator[Site]:  # noqa: F811
     """The page with pictures of the other camera to choose from."""
     np.savez(tmp_path / "moved.npz", **draw(SAMPLES, 8, moved=True))
-    bundle = open_bundle(made.bundle)
+    bundle = open_bundle(page_bundle)
     demo.write_site(bundle, tmp_path / "site", built, str(tmp_path / "moved.npz"))
     site = Site(tmp_path / "site", built, bundle)
     yield site
@@ -85,7 +95,7 @@ def learn(page):
     wait_for(page, "#teach-note", "learned|stays")
 
 
-def test_the_page_learns_what_python_learns(made: Made, served, browser, tmp_path: Path):  # noqa: F811
+def test_the_page_learns_what_python_learns(page_bundle: Path, served, browser, tmp_path: Path):  # noqa: F811
     with browser() as chromium:
         page = open_page(chromium.new_context(), served)
         fetched = page.evaluate("performance.getEntriesByType('resource').map(({name}) => name)")
@@ -97,7 +107,7 @@ def test_the_page_learns_what_python_learns(made: Made, served, browser, tmp_pat
         learn(page)
         assert "100 steps" in page.inner_text("#teach-note")
         kept = page.evaluate(LEARNED)[0]
-    learner = HeadLearner(made.bundle / "learning", tmp_path / "state", "onnx/float32")
+    learner = HeadLearner(page_bundle / "learning", tmp_path / "state", "onnx/float32")
     data = draw(SAMPLES, 8, moved=True)
     learner.collect({"image": data["image"].astype(np.float32)}, data["y"])
     result = learner.learn()
