@@ -53,8 +53,8 @@ def stream_rows(
     `source`: a CSV or Parquet file, a folder or pattern of them that grows, a database with a `query` that is read by the column
     `watermark`, or `redis://...`. `state`: a folder; called again with it the stream goes on at the next row. `interval`: rows,
     or a time as "15m". `replay` old samples are learned beside its rows (None: 8 for each). `promote`: "staging" moves to each
-    accepted version; `channel`: where it is published, as `channel_name` with `keys`. Not `once`: wait for more rows, and look
-    each `poll` seconds.
+    accepted version; `channel`: where it is published if it is surely not worse, as `channel_name` with `keys`. Not
+    `once`: wait for more rows, and look each `poll` seconds.
 
     Raises InputError for what cannot be used; what was learned until then stays.
     """

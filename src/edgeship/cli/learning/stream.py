@@ -48,7 +48,11 @@ PATH = click.Path(path_type=Path)
 @click.option("--train", metavar="DATA", help="The champion's training data, where its lineage does not tell.")
 @click.option("--config", type=PATH, help="An edgeship.toml in place of what the champion was made with.")
 @click.option("--promote", type=click.Choice(["staging"]), help="Point staging to each accepted version.")
-@click.option("--channel", type=PATH, help="A channel's folder: each accepted version is published there, with deltas.")
+@click.option(
+    "--channel",
+    type=PATH,
+    help="A channel's folder: each accepted version that is surely not worse than the champion is published there, with deltas.",
+)
 @click.option("--channel-name", metavar="NAME", help="What devices ask for, as garments/stable.")
 @click.option("--signing-key", "keys", type=PATH, multiple=True, help="The keys of the channel (deploy keygen).")
 @click.option("--once", is_flag=True, help="End where nothing new is there, for cron; else wait for more.")

@@ -54,8 +54,8 @@ class StreamRequest:
     repeated until they are about a fifth of all, as in a retraining. `head_only`: only the last
     Dense layer learns. `data`: folders in which the champion's own data is found by its digest, `train`: its training data by
     name; `config` stands in for what the champion was made with. `promote`: staging points to each accepted version; `channel`:
-    where each is published, as `channel_name` with `keys`. `once`: end where nothing new is there; else look again each `poll`
-    seconds. `claim_after`: seconds after which what a dead consumer of Redis had taken is taken over.
+    where each that is surely not worse is published, as `channel_name` with `keys`. `once`: end where nothing new is there; else
+    look again each `poll` seconds. `claim_after`: seconds after which what a dead consumer of Redis had taken is taken over.
     """
 
     name: str | None

@@ -36,7 +36,7 @@ from edgeship.learning.stream.snapshot import Lesson, Snapshot, make_snapshot, r
 from edgeship.learning.stream.sources.opening import QueueReader, open_source
 from edgeship.learning.stream.sources.source import Answer
 from edgeship.learning.stream.state import OpenInterval, StreamState
-from edgeship.model_registry.promotion import promote_version
+from edgeship.model_registry.promotion import CLAIMS, compare_with_champion, promote_version
 from edgeship.model_registry.store import Store, open_store
 from edgeship.model_registry.version import Version
 from edgeship.notices import print_notice
@@ -287,7 +287,15 @@ class _Stream:
                 promote_version(store, version, "staging", why)
             except CheckError as error:  # promotion asks for more than the stream does
                 print_notice(f"not promoted: {error}")
-        published = publish_snapshot(bundle, self.request)
+        published = None
+        if self.request.channel is not None:
+            findings = list(compare_with_champion(store, self.champion.version, version, CLAIMS[0]))
+            if doubts := [item.reason for item in findings if not item.holds]:
+                print_notice(
+                    f"version {version.number} is not published, as devices get what is surely not worse: {'; '.join(doubts)}"
+                )
+            else:
+                published = publish_snapshot(bundle, self.request)
         return replace(record, deltas=measure_deltas(parent, bundle), published=published)
 
     def describe(self) -> StreamResult:
