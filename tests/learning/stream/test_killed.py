@@ -74,12 +74,14 @@ def beside(place: Path, folder: Path) -> Path:
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_stream_goes_on_at_the_next_row(world, place, rows, tmp_path_factory):
+def test_a_killed_stream_goes_on_at_the_next_row(world, place, rows, tmp_path_factory, edgeship, monkeypatch):
     unbroken = beside(place, tmp_path_factory.mktemp("unbroken") / "place")
-    run_edgeship(*command(world), cwd=unbroken)
+    monkeypatch.chdir(unbroken)
+    edgeship(*command(world))
     kill_at("take:2", world, place)
     kill_at("tag", world, place)
-    run_edgeship(*command(world), cwd=place)
+    monkeypatch.chdir(place)
+    edgeship(*command(world))
     found = outcome_of(place)
     assert found == outcome_of(unbroken)
     assert found["rows"][0] == INTERVAL + MORE and len(found["intervals"]) == 1 and list(found["tags"]) == [2]
@@ -91,29 +93,31 @@ def test_a_killed_stream_goes_on_at_the_next_row(world, place, rows, tmp_path_fa
 @pytest.mark.more
 @pytest.mark.timeout(3600)
 def test_thirty_killed_streams_go_on(world, place, rows, tmp_path_factory, monkeypatch):
-    for number in range(2, 5):
+    for number in range(2, 4):
         pq.write_table(make_rows(INTERVAL, 50 + number, 0.2 * number, number * INTERVAL), rows / f"{number}.parquet")
     unbroken, caches = beside(place, tmp_path_factory.mktemp("unbroken") / "place"), tmp_path_factory.mktemp("caches")
-    monkeypatch.setenv("EDGESHIP_CACHE", str(caches / "one"))
-    begin = time.perf_counter()
+    monkeypatch.setenv("EDGESHIP_CACHE", str(caches / "warm"))
     run_edgeship(*command(world), cwd=unbroken)
-    took = time.perf_counter() - begin
-    monkeypatch.setenv("EDGESHIP_CACHE", str(caches / "two"))
-    for point in ("take:1", "take:3", "settle:1", "snapshot", "tag"):
-        kill_at(point, world, place)
+    begin = time.perf_counter()
+    run_edgeship(*command(world), cwd=unbroken)  # nothing is new: what the command takes by itself
+    least = time.perf_counter() - begin
     rng = random.Random(5)
     killed = 0
-    for _ in range(30):
+    for number in range(30):
+        # Every fifth finds no cache: training or conversion is under way when it is killed.
+        monkeypatch.setenv("EDGESHIP_CACHE", str(caches / (f"cold-{number}" if number % 5 == 0 else "warm")))
         process = subprocess.Popen(
             [sys.executable, "-m", "edgeship.cli", *command(world)], cwd=place, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
-            process.wait(rng.uniform(0.2, 0.3 * took))
+            process.wait(rng.uniform(0.1, 2.0) * least)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             killed += 1
+    monkeypatch.setenv("EDGESHIP_CACHE", str(caches / "warm"))
     run_edgeship(*command(world), cwd=place)
     assert outcome_of(place) == outcome_of(unbroken)
-    assert killed > 3
+    print(f"{killed} of 30 were killed before they were done")
+    assert killed > 10
