@@ -152,10 +152,10 @@ def judge(lines: Sequence[tuple[str, float, float]], names: Sequence[str]) -> st
         [name for name, (_, low, high) in zip(names, lines, strict=True) if of(low, high)]
         for of in (lambda low, _: low > 0, lambda _, high: high < 0, lambda low, high: low <= 0 <= high)
     )
-    parts = {"better": better, "worse": worse, "no different beyond chance": open_ones}
+    verdicts = {"better": better, "worse": worse, "no different beyond chance": open_ones}
     return (
         "With tuning the test figure is "
-        + "; ".join(f"{what} on {', '.join(of)}" for what, of in parts.items() if of)
+        + "; ".join(f"{what} on {', '.join(of)}" for what, of in verdicts.items() if of)
         + "."
     )
 
