@@ -148,15 +148,15 @@ def measure(table: Table, packages: Path, splits: int) -> dict[str, Any]:
     return asdict(found)
 
 
-def render(found: Sequence[Comparison], splits: int) -> str:
+def render(found: Sequence[Comparison]) -> str:
     """The page."""
     ahead, worse = (sum(getattr(item, name) for item in found) for name in ("at_least", "worse"))
     text = f"""# `edgeship train --data` on real tables
 
 Accuracy, or the root mean square error of a value, on samples that were not learned from, beside the best of scikit-learn's
-baselines on the same samples. Each table is split {max(1, splits // FOLDS)} times anew into {FOLDS} folds, one network and each
-baseline trained for each fold with a seed of its own; what has more than {LARGE:,} rows is split once. Means over all splits
-with 95 % intervals that allow for what folds share; the verdict is that of the card, at 5 % ([train.md](../training/train.md)).
+baselines on the same samples. Each table is split into {FOLDS} folds, and anew until there are so many splits, with one network
+and each baseline trained for each fold, with seeds of their own; what has more than {LARGE:,} rows is split once. Means over all
+splits with 95 % intervals that allow for what folds share; the verdict is that of the card, at 5 % ([train.md](../training/train.md)).
 `python -m scripts.bench.own_tables` writes this page, and says where the tables come from.
 
 | table | of | rows | splits | network | best baseline | the network is |
@@ -179,7 +179,7 @@ def main() -> None:
     asked.work.mkdir(parents=True, exist_ok=True)
     measures = {table.name: partial(measure, table, asked.packages, asked.splits) for table in TABLES}
     found = [Comparison(**item) for item in parts.take(measures, asked.only, asked.work).values()]
-    asked.out.write_text(render(found, asked.splits), encoding="utf-8")
+    asked.out.write_text(render(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
