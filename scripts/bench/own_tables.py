@@ -156,7 +156,8 @@ def render(found: Sequence[Comparison]) -> str:
 Accuracy, or the root mean square error of a value, on samples that were not learned from, beside the best of scikit-learn's
 baselines on the same samples. Each table is split into {FOLDS} folds, and anew until there are so many splits, with one network
 and each baseline trained for each fold, with seeds of their own; what has more than {LARGE:,} rows is split once. Means over all
-splits with 95 % intervals that allow for what folds share; the verdict is that of the card, at 5 % ([train.md](../training/train.md)).
+splits with 95 % intervals that allow for what folds share; the verdict is that of the card, at 5 %
+([train.md](../training/train.md)).
 `python -m scripts.bench.own_tables` writes this page, and says where the tables come from.
 
 | table | of | rows | splits | network | best baseline | the network is |

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import lzma
+import math
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -134,14 +135,16 @@ def describe(data: Data, pairs: Sequence[Pair], is_share: bool) -> tuple[str, fl
     from scipy.stats import t
 
     gains = [100 * (item.tuned - item.usual if is_share else 1 - item.tuned / item.usual) for item in pairs]
-    mean, deviation = statistics.mean(gains), statistics.stdev(gains)
-    half = float(t.ppf(0.975, len(gains) - 1)) * deviation / len(gains) ** 0.5
+    mean, half = statistics.mean(gains), math.inf
+    if len(gains) > 1:
+        half = float(t.ppf(0.975, len(gains) - 1)) * statistics.stdev(gains) / len(gains) ** 0.5
     usual, tuned = (statistics.mean(getattr(item, name) for item in pairs) for name in ("usual", "tuned"))
     losses = 100 * statistics.mean(1 - item.chosen_loss / item.usual_loss for item in pairs)
     found = sum(item.chosen_loss < item.usual_loss for item in pairs)
     shown = [f"{value:.2%}" if is_share else f"{value:.4g}" for value in (usual, tuned)]
     unit = "points" if is_share else "% less error"
-    gain = f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f}) {unit}"
+    interval = f"{mean - half:+.2f} to {mean + half:+.2f}" if len(gains) > 1 else "one seed, no interval"
+    gain = f"{mean:+.2f} ({interval}) {unit}"
     cells = [data.name, data.what, str(len(pairs)), *shown, gain, f"{found} of {len(pairs)}, {losses:.1f} % less"]
     return f"| {' | '.join(cells)} |", mean - half, mean + half
 
@@ -161,9 +164,8 @@ def judge(lines: Sequence[tuple[str, float, float]], names: Sequence[str]) -> st
 
 
 def render(found: Sequence[tuple[Data, Any]], trials: int) -> str:
-    """The page; a set of one seed alone has no interval and is left out."""
+    """The page."""
     measured = [(data, [Pair(**pair) for pair in item["pairs"]], item["is_share"]) for data, item in found]
-    measured = [item for item in measured if len(item[1]) > 1]
     lines = [describe(*item) for item in measured]
     text = f"""# What `--tune` gains
 
