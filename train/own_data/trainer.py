@@ -36,7 +36,9 @@ from edgeship.train.own_data.tuning.worker import Assignment
 CALIBRATION = 500  # samples of the training data
 CHUNK = 4096  # samples that are copied at once
 INPUTS = "inputs.toml"
-SCRATCH = "scratch"  # a folder for what a source keeps on disk while it is learned from: none of the files of the results
+SCRATCH = (
+    "scratch"  # a folder for what a source keeps on disk while it is learned from: none of the files of the results
+)
 Tell = Callable[..., None]
 
 

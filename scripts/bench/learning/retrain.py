@@ -33,7 +33,7 @@ from scripts import RESULTS
 
 Array = np.ndarray[Any, Any]
 PAGE = RESULTS / "learning" / "retrain.md"
-OLD, POOL = 3000, 3000  # of the test images: what judges old data, what may be labelled; the others are the audit
+OLD, POOL = 5000, 3000  # of the test images: what judges old data, what may be labelled; the others are the audit
 SHARE, LABELS, SEEDS = 0.3, 500, (0, 1, 2)
 LEAST_GAIN, MOST_LOSS = 3.5, 0.5  # points
 WAYS = ("half by margin (edgeship select)", "at random")
@@ -105,10 +105,17 @@ def prepare(trained: Path, folder: Path) -> tuple[Images, Images]:
     run("ship", "server.keras", "--out", "bundle", *given, cwd=folder)
     run("registry", "add", "bundle", "--name", "garments", cwd=folder)
     run("registry", "promote", 1, "--to", "champion", "--why", "the first", cwd=folder)
-    pool, audit = order[OLD : OLD + POOL], order[OLD + POOL :]
-    found = tuple(make_field(test["image"][rows], test["y"][rows], seed) for seed, rows in enumerate((pool, audit)))
-    save(folder / "field.npz", {"image": np.concatenate([item.field for item in found])})
-    return found[0], found[1]
+    # The validation images, which told the champion's training when to stop, make the audit larger.
+    more = load(trained / "validation.npz")
+    rows = order[OLD + POOL :]
+    pool = make_field(test["image"][order[OLD : OLD + POOL]], test["y"][order[OLD : OLD + POOL]], 0)
+    pictures, labels = (
+        np.concatenate([test["image"][rows], more["image"]]),
+        np.concatenate([test["y"][rows], more["y"]]),
+    )
+    audit = make_field(pictures, labels, 1)
+    save(folder / "field.npz", {"image": np.concatenate([pool.field, audit.field])})
+    return pool, audit
 
 
 def write_labels(path: Path, names: Sequence[int], labels: Array) -> Path:
@@ -187,8 +194,10 @@ def judge(before: Mapping[str, float], outcomes: Sequence[Outcome]) -> list[str]
     return missed
 
 
-def render(before: Mapping[str, float], outcomes: Sequence[Outcome], missed: Sequence[str], seconds: float) -> str:
-    """The page."""
+def render(
+    before: Mapping[str, float], outcomes: Sequence[Outcome], missed: Sequence[str], audit: int, seconds: float
+) -> str:
+    """The page. `audit`: how many samples judged."""
     rows = [
         f"| {item.way} | {item.seed} | {item.share_moved:.0%} | {item.field:.2f} ({item.field - before['field']:+.2f}) | "
         f"{item.moved:.2f} ({item.moved - before['moved']:+.2f}) | {item.clean:.2f} ({item.clean - before['clean']:+.2f}) | "
@@ -203,7 +212,7 @@ def render(before: Mapping[str, float], outcomes: Sequence[Outcome], missed: Seq
             "By `python -m scripts.bench.learning.retrain FOLDER`, with `edgeship select`, `retrain` and what they call. Figures "
             "are `measured`, of the artifact that is recommended for servers. Three of ten pictures of the field are tilted by "
             f"12 to 20 degrees, with noise of a standard deviation of 20 of 255. {LABELS} of {POOL:,} pictures of the field get "
-            f"their label, {10_000 - OLD - POOL:,} others are the audit; old data are {OLD:,} pictures that the champion "
+            f"their label, {audit:,} others are the audit; old data are {OLD:,} pictures that the champion "
             "was judged on, and the audit's as they were before. None was trained on.",
             f"{date.today()}, {seconds:.0f} s. {verdict}", "",
             f"Bars: the field at least {LEAST_GAIN:+.1f} points and old data at most {-MOST_LOSS:+.1f} for each seed; by margin "
@@ -234,7 +243,9 @@ def main() -> None:
                 print(outcomes[-1], flush=True)
     missed = judge(before, outcomes)
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(render(before, outcomes, missed, time.perf_counter() - begin), encoding="utf-8")
+    PAGE.write_text(
+        render(before, outcomes, missed, len(data[1].labels), time.perf_counter() - begin), encoding="utf-8"
+    )
     print(f"{PAGE}: {'; '.join(missed) or 'all bars are met'}")
     sys.exit(bool(missed))
 
