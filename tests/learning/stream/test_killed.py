@@ -91,7 +91,7 @@ def test_a_killed_stream_goes_on_at_the_next_row(world, place, rows, tmp_path_fa
 
 
 def kill_until_done(world: Path, place: Path, rng: random.Random, least: float) -> int:
-    """The command, killed at random moments until a run of it is done before; how many times. `least`: seconds it takes anyway."""
+    """The command, killed at random moments until a run is done before; how often. `least`: seconds that it takes anyway."""
     killed = 0
     while True:
         process = subprocess.Popen(
