@@ -19,7 +19,7 @@ from scripts.lifecycle.loop.world import CHANNEL, MODEL, STORE, World
 LABELS, REPLAY = 300, 4000
 AUDIT_SHARE = 0.9  # of the users: some have no random sample
 EXPERIMENT_WEEK = 11
-METRIC, EFFECT = "corrected / inferences", 0.04
+METRIC, EFFECT = "corrected / inferences", 0.06
 BUNDLE = Path("bundle-2")
 
 
