@@ -14,7 +14,7 @@ import pytest
 
 from tests.learning import small_world
 from tests.postgres_server import PostgresServer, run_server
-from tests.redis_server import run_redis
+from tests.learning.stream.redis_server import run_redis
 
 INTERVAL, MORE = 96, 24  # rows that are learned, and rows that wait
 
