@@ -75,6 +75,9 @@ ELSEWHERE = {
     (README, "edgeship experiment plan --baseline 0.10 --effect 0.01 --looks 5"): (
         "tests/monitoring/experiments/test_experiment_command.py::test_plan_prints_looks_and_weeks"
     ),
+    (README, "edgeship stream --name garments --from rows --state stream --once"): (
+        "tests/learning/stream/test_stream_command.py::test_rows_that_cannot_be_read_are_set_aside"
+    ),
     (README, "edgeship retrain --name garments --labels labels.csv --samples samples --dry-run"): (
         "tests/learning/test_retrain_command.py::test_a_dry_run_says_what_would_be_done_and_does_nothing"
     ),
