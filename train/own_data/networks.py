@@ -6,6 +6,7 @@ Keras is imported where a network is built, so that a source can be read without
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ LARGE_SIDE = 48  # pixels from which on a picture is halved once more
 PICTURE_FILTERS = (24, 48, 96, 128), (16, 32, 64, 96, 128)  # by block, of small pictures and of large ones
 WINDOW_FILTERS, SOUND_FILTERS = (32, 48, 64, 96, 128), (16, 32, 48, 64, 96)
 TABLE_SIZES = SizeRange(NetworkSize(1.0, 2, 0.1), (1 / 3, 4.0), (1, 4), (0.0, 0.5), (0, 24))
+MANY_ROWS, USUAL_BINS = 2000, 12  # so many training rows tell quantiles well; of fewer, bins are a matter of tuning
 WINDOW_SIZES = SizeRange(NetworkSize(1.0, 3, 0.3), (0.5, 2.0), (2, 5), (0.0, 0.6))
 SOUND_SIZES = SizeRange(NetworkSize(1.0, 3, 0.2), (0.5, 2.0), (2, 5), (0.0, 0.6))
 
@@ -72,6 +74,17 @@ def table_network(
     deep = layers.Average(name="average")(scores)
     sums = layers.Add(name="sum")([deep, _score_layer(target, "linear")(features)])
     return Model(inputs, _answer(sums, target), name="table_network")
+
+
+def table_sizes(rows: int, numbers: int) -> SizeRange:
+    """Of a table with so many training rows and columns of numbers; bins are usual where there are many rows.
+
+    What a number means often changes by leaps along its range; that is what boosted trees are strong at, and what a network on
+    plain numbers learns slowly (Gorishniy et al., NeurIPS 2022, as `_encode_bins` has it).
+    """
+    if not numbers:
+        return replace(TABLE_SIZES, bins=(0, 0))
+    return replace(TABLE_SIZES, usual=replace(TABLE_SIZES.usual, bins=USUAL_BINS if rows >= MANY_ROWS else 0))
 
 
 def _encode_bins(normalized: Any, train: Samples, bins: int) -> Any:

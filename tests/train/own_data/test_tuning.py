@@ -20,7 +20,7 @@ import pytest
 
 from edgeship.errors import InputError
 from edgeship.train.own_data.configuration import Configuration, Plan
-from edgeship.train.own_data.networks import SOUND_SIZES, TABLE_SIZES, WINDOW_SIZES, picture_sizes
+from edgeship.train.own_data.networks import SOUND_SIZES, TABLE_SIZES, WINDOW_SIZES, picture_sizes, table_sizes
 from edgeship.train.own_data.protocol import ProtocolOptions
 from edgeship.train.own_data.search_results import Trial, TuningOptions, choose_trial
 from edgeship.train.own_data.tuning import search
@@ -36,9 +36,10 @@ from tests.train.own_data.test_end_to_end import run
 PLAN = Plan(40, 32)
 
 
-@pytest.mark.parametrize(
-    "sizes", [TABLE_SIZES, WINDOW_SIZES, SOUND_SIZES, *(picture_sizes((n, n, 3)) for n in (4, 96))]
-)
+SIZES = [*(table_sizes(*of) for of in ((100, 3), (5000, 3), (5000, 0))), WINDOW_SIZES, SOUND_SIZES]
+
+
+@pytest.mark.parametrize("sizes", [*SIZES, *(picture_sizes((n, n, 3)) for n in (4, 96))])
 def test_the_usual_configuration_is_one_of_the_space(sizes: Any) -> None:
     usual, ranges = usual_values(sizes, PLAN), list_ranges(sizes, PLAN)
     assert usual.keys() == ranges.keys()

@@ -8,7 +8,6 @@ the categories as well, where the empty text is a category of its own. A day bec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from edgeship.storage import digest
 from edgeship.tables.reading import iterate_batches
 from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.networks import CATEGORIES, DATES, NUMBERS, TABLE_SIZES, table_network
+from edgeship.train.own_data.networks import CATEGORIES, DATES, NUMBERS, table_network, table_sizes
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.columns import (
     MISSING,
@@ -203,7 +202,7 @@ def _prepare(rows: Rows, train: Array) -> Prepared:
     unknown = [(int(offset), item) for offset, item in zip(offsets, lists, strict=False) if item.unknown < LEARNED]
     calendar = np.concatenate([item.table for item in calendars]) if calendars else None
     build = partial(table_network, entries=int(offsets[-1]), calendar=calendar)
-    sizes = TABLE_SIZES if rows.number_names else replace(TABLE_SIZES, bins=(0, 0))
+    sizes = table_sizes(len(train), len(rows.number_names))
     return Prepared(inputs, forms, build, sizes, partial(_set_unknown_vectors, unknown))
 
 

@@ -23,10 +23,10 @@ from edgeship.untrusted import printable
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that a worker needs for a trial.
+    """All that a worker needs for a trial: a source or a built-in task, how it is split, which split it is of, and the trial.
 
-    The fields of `Source` or the name of a built-in task, how it is split, which split it is of, and the trial; `data` is the
-    digest of what the worker must find there.
+    `source` has the fields of `Source`; where there is none, `built_in` names the task. `data` is the digest of what the
+    worker must find there.
     """
 
     source: dict[str, Any] | None
