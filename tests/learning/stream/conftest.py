@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.learning import small_world
-from tests.postgres_server import PostgresServer, run_server
 from tests.learning.stream.redis_server import run_redis
+from tests.postgres_server import PostgresServer, run_server
 
 INTERVAL, MORE = 96, 24  # rows that are learned, and rows that wait
 

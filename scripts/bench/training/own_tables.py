@@ -1,6 +1,7 @@
 """`edgeship train --data` on real tables of other people, beside scikit-learn's baselines, over many splits.
 
-`python -m scripts.bench.own_tables FOLDER [SPLITS] [--only TABLE ...]` writes docs/results/own_tables.md. FOLDER holds packages
+`python -m scripts.bench.training.own_tables FOLDER [SPLITS] [--only TABLE ...]` writes docs/results/own_tables.md. FOLDER
+holds packages
 with tables in them: `pip install --no-deps --target FOLDER palmerpenguins==0.1.6 plotnine==0.15.9 orange3==3.40.0`.
 """
 
@@ -158,7 +159,7 @@ baselines on the same samples. Each table is split into {FOLDS} folds, and anew 
 and each baseline trained for each fold, with seeds of their own; what has more than {LARGE:,} rows is split once. Means over all
 splits with 95 % intervals that allow for what folds share; the verdict is that of the card, at 5 %
 ([train.md](../training/train.md)).
-`python -m scripts.bench.own_tables` writes this page, and says where the tables come from.
+`python -m scripts.bench.training.own_tables` writes this page, and says where the tables come from.
 
 | table | of | rows | splits | network | best baseline | the network is |
 |---|---|---|---|---|---|---|

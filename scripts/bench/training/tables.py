@@ -1,6 +1,7 @@
 """A table of a million rows and 50 columns: reading and batches beside bare pyarrow and tf.data, and the memory of what reads it.
 
-`python -m scripts.bench.tables [ROWS]` writes docs/results/tables.md. Ratios are of processor time of interleaved runs; memory is
+`python -m scripts.bench.training.tables [ROWS]` writes docs/results/tables.md. Ratios are of processor time of interleaved
+runs; memory is
 the largest of a command's processes.
 """
 
@@ -121,7 +122,7 @@ def main(rows: int) -> None:
         "# A large table",
         "",
         f"{rows:,} rows of {NUMBERS + CATEGORIES} columns, a CSV of {size:.0f} MB ({NUMBERS} of numbers, {CATEGORIES} of "
-        "categories, one with gaps), made up. Written by `python -m scripts.bench.tables`.",
+        "categories, one with gaps), made up. Written by `python -m scripts.bench.training.tables`.",
         "",
         f"| what | bare, s | edgeship, s | throughput, of {RUNS} pairs of runs |",
         "|---|---|---|---|",

@@ -1,6 +1,7 @@
 """What `edgeship train --data --tune N` gains: test figures with and without it, on two real tables and on pictures.
 
-`python -m scripts.bench.tuning FOLDER [TRIALS [SEEDS]] [--only SET ...]` writes docs/results/tuning.md. FOLDER holds a package
+`python -m scripts.bench.training.tuning FOLDER [TRIALS [SEEDS]] [--only SET ...]` writes docs/results/tuning.md. FOLDER
+holds a package
 with a table in it: `pip install --no-deps --target FOLDER ISLP==0.6.0`; the other two come with edgeship.
 """
 
@@ -23,7 +24,7 @@ from edgeship.train import embedded, fashion_mnist
 from edgeship.train.own_data.built_in import flights
 from scripts import RESULTS, ROOT
 from scripts.bench import parts
-from scripts.bench.own_tables import train
+from scripts.bench.training.own_tables import train
 
 PAGE, WORK = RESULTS / "tuning.md", ROOT / "runs" / "bench" / "tuning"
 TRIALS, SEEDS = 12, 5
@@ -173,7 +174,8 @@ def render(found: Sequence[tuple[Data, Any]], trials: int) -> str:
 have seen: accuracy, or the root mean square error. The seed is that of training and search; the split is always the same. The
 gain is the mean over seeds of pairs of the same seed, with its 95 % interval (Student's t): how much it hangs on the seed, and
 not on which samples were drawn to be tested. *Found* says in how many of the searches something better than the usual
-configuration was found, and how much less the validation loss was on average. `python -m scripts.bench.tuning` writes this page.
+configuration was found, and how much less the validation loss was on average. `python -m scripts.bench.training.tuning`
+writes this page.
 
 | data | of | seeds | usual | tuned | gain | found |
 |---|---|---|---|---|---|---|

@@ -1,6 +1,7 @@
 """Four kinds of a person's own data, from `edgeship train --data` through `init` and `ship` to the gate's verdict.
 
-`python -m scripts.bench.own_kinds [--only KIND ...]` writes docs/results/own_kinds.md. What is learned from comes with edgeship
+`python -m scripts.bench.training.own_kinds [--only KIND ...]` writes docs/results/own_kinds.md. What is learned from comes
+with edgeship
 or with scikit-learn, and is written as somebody's own data would lie there: a CSV, folders of pictures, recordings with a table,
 a log.
 """
@@ -27,7 +28,7 @@ from edgeship.train import embedded, motion
 from edgeship.train.own_data.built_in import spoken_digits
 from scripts import RESULTS, ROOT
 from scripts.bench import parts
-from scripts.bench.tuning import write_flights
+from scripts.bench.training.tuning import write_flights
 
 PAGE, WORK = RESULTS / "own_kinds.md", ROOT / "runs" / "bench" / "own_kinds"
 RENDERINGS = 2  # of each spoken word
@@ -179,7 +180,7 @@ def main() -> None:
 `edgeship train --data`, `edgeship init run/server.keras` and `edgeship ship run/server.keras`, nothing set by hand. The network's
 accuracy is of samples that it has not seen; exit code 1 of `train` says that a baseline is not beaten. *int8* is what the
 accuracy of the integer files falls by, in what the gate counts, beside what it allows; the verdict is of all files.
-`python -m scripts.bench.own_kinds` writes this page.
+`python -m scripts.bench.training.own_kinds` writes this page.
 
 | kind | of | network | best baseline, and the network is | exit of `train` | int8 | gate |
 |---|---|---|---|---|---|---|
