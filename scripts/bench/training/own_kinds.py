@@ -1,9 +1,8 @@
 """Four kinds of a person's own data, from `edgeship train --data` through `init` and `ship` to the gate's verdict.
 
-`python -m scripts.bench.training.own_kinds [--only KIND ...]` writes docs/results/own_kinds.md. What is learned from comes
-with edgeship
-or with scikit-learn, and is written as somebody's own data would lie there: a CSV, folders of pictures, recordings with a table,
-a log.
+`python -m scripts.bench.training.own_kinds [--only KIND ...]` writes docs/results/training/own_kinds.md. What is learned
+from comes with edgeship or with scikit-learn, and is written as somebody's own data would lie there: a CSV, folders of
+pictures, recordings with a table, a log.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from scripts import RESULTS, ROOT
 from scripts.bench import parts
 from scripts.bench.training.tuning import write_flights
 
-PAGE, WORK = RESULTS / "own_kinds.md", ROOT / "runs" / "bench" / "own_kinds"
+PAGE, WORK = RESULTS / "training" / "own_kinds.md", ROOT / "runs" / "bench" / "own_kinds"
 RENDERINGS = 2  # of each spoken word
 AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 

@@ -1,8 +1,8 @@
 """`edgeship train --data` on real tables of other people, beside scikit-learn's baselines, over many splits.
 
-`python -m scripts.bench.training.own_tables FOLDER [SPLITS] [--only TABLE ...]` writes docs/results/own_tables.md. FOLDER
-holds packages
-with tables in them: `pip install --no-deps --target FOLDER palmerpenguins==0.1.6 plotnine==0.15.9 orange3==3.40.0`.
+`python -m scripts.bench.training.own_tables FOLDER [SPLITS] [--only TABLE ...]` writes docs/results/training/own_tables.md.
+FOLDER holds packages with tables in them:
+`pip install --no-deps --target FOLDER palmerpenguins==0.1.6 plotnine==0.15.9 orange3==3.40.0`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from scripts import RESULTS, ROOT
 from scripts.bench import parts
 
-PAGE, WORK = RESULTS / "own_tables.md", ROOT / "runs" / "bench" / "own_tables"
+PAGE, WORK = RESULTS / "training" / "own_tables.md", ROOT / "runs" / "bench" / "own_tables"
 SPLITS, FOLDS = 20, 5
 LARGE = 10_000  # rows from which on a part is held out once: as many networks again would say little more
 Row = Sequence[object]
@@ -158,7 +158,7 @@ Accuracy, or the root mean square error of a value, on samples that were not lea
 baselines on the same samples. Each table is split into {FOLDS} folds, and anew until there are so many splits, with one network
 and each baseline trained for each fold, with seeds of their own; what has more than {LARGE:,} rows is split once. Means over all
 splits with 95 % intervals that allow for what folds share; the verdict is that of the card, at 5 %
-([train.md](../training/train.md)).
+([train.md](../../training/train.md)).
 `python -m scripts.bench.training.own_tables` writes this page, and says where the tables come from.
 
 | table | of | rows | splits | network | best baseline | the network is |

@@ -1,8 +1,7 @@
 """A table of a million rows and 50 columns: reading and batches beside bare pyarrow and tf.data, and the memory of what reads it.
 
-`python -m scripts.bench.training.tables [ROWS]` writes docs/results/tables.md. Ratios are of processor time of interleaved
-runs; memory is
-the largest of a command's processes.
+`python -m scripts.bench.training.tables [ROWS]` writes docs/results/training/tables.md. Ratios are of processor time of
+interleaved runs; memory is the largest of a command's processes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from edgeship.tables.inference import read_schema
 from edgeship.tables.reading import import_pyarrow, iterate_batches
 from scripts import RESULTS
 
-PAGE = RESULTS / "tables.md"
+PAGE = RESULTS / "training" / "tables.md"
 NUMBERS, CATEGORIES = 40, 10
 RUNS = 5
 BATCH = 256  # rows that a network of so large a table is shown at once

@@ -1,8 +1,7 @@
 """What `edgeship train --data --tune N` gains: test figures with and without it, on two real tables and on pictures.
 
-`python -m scripts.bench.training.tuning FOLDER [TRIALS [SEEDS]] [--only SET ...]` writes docs/results/tuning.md. FOLDER
-holds a package
-with a table in it: `pip install --no-deps --target FOLDER ISLP==0.6.0`; the other two come with edgeship.
+`python -m scripts.bench.training.tuning FOLDER [TRIALS [SEEDS]] [--only SET ...]` writes docs/results/training/tuning.md. FOLDER
+holds a package with a table in it: `pip install --no-deps --target FOLDER ISLP==0.6.0`; the other two come with edgeship.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from scripts import RESULTS, ROOT
 from scripts.bench import parts
 from scripts.bench.training.own_tables import train
 
-PAGE, WORK = RESULTS / "tuning.md", ROOT / "runs" / "bench" / "tuning"
+PAGE, WORK = RESULTS / "training" / "tuning.md", ROOT / "runs" / "bench" / "tuning"
 TRIALS, SEEDS = 12, 5
 EVERY = 6  # of so many flights one
 PICTURES, TESTED = 2000, 2000  # that are learned from, and that are tested
