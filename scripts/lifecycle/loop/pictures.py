@@ -52,7 +52,7 @@ def draw_weeks(weeks: Sequence[Week], clients: int) -> Picture:
     if turned := [week.number for week in weeks if week.turned]:
         for axes in (upper, lower):
             axes.axvspan(turned[0] - 0.5, turned[-1] + 0.5, color="#f1f1f4", zorder=0)
-        upper.text(turned[0] - 0.4, 0.04, "darker and tilted", transform=upper.get_xaxis_transform(), fontsize=8)
+        upper.text(turned[0] - 0.4, 0.93, "darker and tilted", transform=upper.get_xaxis_transform(), fontsize=8)
     upper.set_ylabel("right answers, %")
     bottom = np.zeros(len(weeks))
     for version in sorted({version for week in weeks for version in week.versions}):
@@ -62,6 +62,6 @@ def draw_weeks(weeks: Sequence[Week], clients: int) -> Picture:
         )
         bottom += share
     lower.set(ylabel="devices, %", xlabel="week", xticks=numbers)
-    lower.legend(loc="upper left", fontsize=8, ncols=3)
+    lower.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, ncols=4, frameon=False)
     caption = "Right answers by the truth, which nobody but the simulation knows, and the version that devices ran."
     return Picture(caption, to_svg(picture))
