@@ -122,3 +122,13 @@ def test_entries_without_use_for_a_month_are_dropped_by_a_look_once_a_day(tmp_pa
     os.utime(tmp_path / "pruned", (time.time() - 86401,) * 2)
     store.prune()
     assert not aged.exists()
+
+
+def test_a_clock_that_runs_ahead_drops_nothing_that_is_in_use(tmp_path, monkeypatch):
+    """Of two processes whose clocks differ, one took from the other what it was about to read."""
+    store = Cache(tmp_path)
+    used = store.get("step", {"a": 1}, writer("text", []))
+    ahead = time.time() + 90 * 86400
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    store.prune()
+    assert used.path.exists()

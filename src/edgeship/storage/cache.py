@@ -151,7 +151,8 @@ class Cache:
             if 0 <= now - last_look.lstat().st_mtime < DAY:
                 return
         last_look.touch()
-        oldest = now - KEEP_DAYS * DAY
+        # By the clock that the entries' times are of: a file server's, or one that this process's own runs ahead of.
+        oldest = last_look.stat().st_mtime - KEEP_DAYS * DAY
         for entry in own_folder(self.folder).glob("*/*/entry.json"):
             if entry.lstat().st_mtime < oldest:
                 shutil.rmtree(entry.parent, ignore_errors=True)
