@@ -90,10 +90,10 @@ audit: env
 # These ask the package index about other platforms, download devices or a second Python's packages, need an SSH server, take
 # times that a busy machine spoils, train for minutes, or ship many candidates: `make test-more`.
 MORE := tests/browser/test_throttled_times.py tests/devices/test_installed.py tests/devices/test_sshd.py tests/runtimes/test_throughput.py tests/e2e/gate/test_auto.py tests/packaging/test_platforms.py tests/e2e/test_pages_long.py tests/machines
-INSTALLED := tests/packaging/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment
+INSTALLED := tests/packaging/test_packaging.py::test_an_installed_wheel_does_the_main_job_in_a_new_environment
 # Tests marked `more` that take times, or all cores.
 ALONE := tests/client tests/convert tests/deploy tests/pipeline tests/web_demo
-LONG := $(foreach version,3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/test_command.py::test_fashion_mnist_reaches_its_accuracy
+LONG := $(foreach version,pip 3.11 3.12 3.13,$(INSTALLED)[$(version)]) tests/train/test_command.py::test_fashion_mnist_reaches_its_accuracy
 
 # What compiles and runs generated clients: TensorFlow Lite's C library and packages of npm, pinned. Tests name what is missing.
 clients: env
@@ -101,7 +101,7 @@ clients: env
 
 # Tests in a browser are skipped where Chromium or npm is missing, and say so; with CI=true they fail.
 test: lint pages clients
-	$(BIN)/pytest -n 2 --dist worksteal -m "not more" $(addprefix --ignore=,$(MORE)) $(addprefix --deselect=,$(LONG))
+	$(BIN)/pytest -n 3 --dist worksteal -m "not more" $(addprefix --ignore=,$(MORE)) $(addprefix --deselect=,$(LONG))
 
 # The first steps on other machines; all of it by test-machines.
 test-more: env test-seeds

@@ -39,7 +39,7 @@ ELSEWHERE = {
     (README, "make demo"): f"{LONG}::test_make_demo_leaves_what_the_readme_says",
     (README, "make test"): ".ci/run",
     (README, "pip install '.[all]'"): (
-        "tests/packaging/test_packaging.py::test_pip_install_does_the_main_job_in_a_new_environment"
+        "tests/packaging/test_packaging.py::test_an_installed_wheel_does_the_main_job_in_a_new_environment"
     ),
     (README, "source .venv/bin/activate"): f"{HERE}::test_the_environment_is_activated",
     (README, "make web"): f"{HERE}::test_make_web_serves_the_bundle",

@@ -27,19 +27,24 @@ def command(world: Path) -> list[str]:
     return ["retrain", "--name", "bars", *named, "--now", "2027-01-05", "--out", "out"]
 
 
-def kill_after(seconds: float, world: Path, place: Path, cache: Path) -> bool:
-    """Begin the command and end it, with all that it began, by SIGKILL; whether it was over before."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "edgeship.cli", *command(world)], cwd=place, env={**os.environ, "EDGESHIP_CACHE": str(cache)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        process.wait(seconds)
-        return True
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return False
+def kill_until_done(world: Path, place: Path, cache: Path, rng: random.Random, took: float) -> int:
+    """The command, ended with all that it began by SIGKILL at random moments until a run is done before; how often.
+
+    `took`: seconds of an unbroken run that finds nothing in a cache.
+    """
+    killed = 0
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgeship.cli", *command(world)], cwd=place, env={**os.environ, "EDGESHIP_CACHE": str(cache)},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert process.wait(rng.uniform(0.02, 0.9) * took) == 0
+            return killed
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
 
 
 def outcome_of(place: Path) -> dict[str, Any]:
@@ -70,18 +75,14 @@ def beside(place: Path, folder: Path) -> Path:
 
 
 def check_killed(world, place, tmp_path_factory, monkeypatch, kills: int, seed: int) -> None:
-    unbroken, caches = beside(place, tmp_path_factory.mktemp("unbroken") / "place"), tmp_path_factory.mktemp("caches")
-    took = run_whole(world, unbroken, caches / "one", monkeypatch)
-    rng = random.Random(seed)
-    done = 0
-    for number in range(kills):
-        if kill_after(rng.uniform(0.2, 0.9 * took), world, place, caches / "two"):
-            done += 1
-            if number % 3 == 2:  # begin anew: nothing is left but the cache
-                shutil.rmtree(place / "out", ignore_errors=True)
-    run_whole(world, place, caches / "two", monkeypatch)
-    assert outcome_of(place) == outcome_of(unbroken)
-    assert done < kills  # some were killed
+    """Each round begins with the registry as it was and an empty cache; rounds go on until there were so many kills."""
+    unbroken = beside(place, tmp_path_factory.mktemp("unbroken") / "place")
+    took = run_whole(world, unbroken, tmp_path_factory.mktemp("cache"), monkeypatch)
+    expected, rng, killed = outcome_of(unbroken), random.Random(seed), 0
+    while killed < kills:
+        again = beside(place, tmp_path_factory.mktemp("killed") / "place")
+        killed += kill_until_done(world, again, tmp_path_factory.mktemp("cache"), rng, took)
+        assert outcome_of(again) == expected
 
 
 @pytest.mark.more

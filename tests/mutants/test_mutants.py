@@ -1,8 +1,9 @@
 """The gate fails artifacts that are broken as deployments break them, and passes the same artifacts untouched.
 
-A choice that takes about two minutes; `make mutants` judges all of them and writes docs/results/mutants.md. Nothing here may
-hang on what training happens to give, which differs from CPU to CPU (`make test-seeds`): a chosen mutant answers otherwise
-whatever the weights are, and how much accuracy int8 costs is decided by the training, not by the gate.
+A choice; `make mutants` judges all of them and writes docs/results/mutants.md. Those of the picture model take two minutes and
+are `more`; what its goldens catch is not. Nothing here may hang on what training happens to give, which differs from CPU to CPU
+(`make test-seeds`): a chosen mutant answers otherwise whatever the weights are, and how much accuracy int8 costs is decided by
+the training, not by the gate.
 """
 
 from __future__ import annotations
@@ -88,7 +89,13 @@ MUTANTS = {
     },
 }
 FLOAT = ("float32", "float16")
-PAIRS = [(name, artifact, change) for name, held in MUTANTS.items() for artifact in held for change in held[artifact]]
+LONG = "fashion-mnist"  # 10,000 pictures for each of its mutants
+PAIRS = [
+    pytest.param(name, artifact, change, marks=[pytest.mark.more] * (name == LONG))
+    for name, held in MUTANTS.items()
+    for artifact in held
+    for change in held[artifact]
+]
 
 
 def runs(artifact: str) -> bool:
@@ -131,7 +138,7 @@ def test_the_gate_fails_a_mutant(judged, missing, name, artifact, change):
     assert set(outcome.checks) - {"origin"} - set(untouched.checks), "something that the untouched artifact passes"
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.more] * (name == LONG)) for name in MUTANTS])
 def test_the_gate_does_not_fail_what_is_untouched(judged, name):
     """No format in float fails. Int8 may really lose more than the margin, and fails only where that was measured."""
     untouched = {artifact: row.outcome for (artifact, change), row in judged(name).items() if not change}
@@ -141,9 +148,10 @@ def test_the_gate_does_not_fail_what_is_untouched(judged, name):
     assert not [artifact for artifact in alarms if artifact.endswith(FLOAT)]
 
 
+@pytest.mark.more
 def test_with_ten_thousand_samples_every_untouched_artifact_passes(judged):
     """The interval is narrow enough for it where the loss is not half of the margin: always in float."""
-    untouched = {artifact: row.outcome for (artifact, change), row in judged("fashion-mnist").items() if not change}
+    untouched = {artifact: row.outcome for (artifact, change), row in judged(LONG).items() if not change}
     assert len(untouched) == (7 if runs("tfjs/float32") else 5)
     passing = {artifact for artifact, outcome in untouched.items() if outcome.verdict == "PASS"}
     assert passing >= {artifact for artifact, outcome in untouched.items() if loss(outcome) < 0.5}
@@ -177,10 +185,10 @@ def test_a_change_that_changes_no_number_is_no_mutant(lab, judged):
 
 
 @pytest.fixture(scope="session")
-def good(lab, judged) -> Good:
+def good(lab) -> Good:
     """The picture model with its good artifacts."""
-    judged("fashion-mnist")
-    return lab.good("fashion-mnist", lab.folder.parent / "fashion-mnist", VARIANTS["fashion-mnist"])
+    models.prepare_small(lab, lab.folder.parent, LONG)
+    return lab.good(LONG, lab.folder.parent / LONG, VARIANTS[LONG])
 
 
 @pytest.fixture(scope="session")
