@@ -13,6 +13,7 @@ from pathlib import Path
 from edgeship.bundle.bundle import Bundle
 from edgeship.deploy.codegen.counting import GOLDEN_REPORT, Counting, count_goldens, describe_counting
 from edgeship.deploy.codegen.edges import ClientOutput, Edge, describe_edge, describe_output
+from edgeship.deploy.codegen.learning import GoldenTensors, Learning, describe_learning
 from edgeship.deploy.contract.bounds import Shape
 from edgeship.deploy.contract.contract import (
     Contract,
@@ -104,7 +105,8 @@ class Client:
 
     `model` are the model's files by the name that they get, in the order in which `model_size` (bytes) and `checksum` (CRC-32)
     take them. `dynamic`: whether the model leaves the batch open. `counting`: what it counts; None where `not_counted` says why
-    that is nothing.
+    that is nothing. `learning`: the head that it teaches; None where the bundle has no `learning/`, or `not_learning` says why
+    it cannot.
     """
 
     name: str
@@ -122,6 +124,8 @@ class Client:
     goldens: Mapping[str, bytes]
     counting: Counting | None = None
     not_counted: str = ""
+    learning: Learning | None = None
+    not_learning: str = ""
 
     @property
     def golden_suffix(self) -> str:
@@ -172,7 +176,7 @@ def describe_client(bundle: Bundle, artifact: str | None = None, formats: Sequen
         cases=tuple(_describe_case(case, contract, chosen.id) for case in contract.goldens.cases),
         goldens=dict(_golden_files(root, contract, chosen)),
     )
-    return _with_counting(client, root)
+    return _with_learning(_with_counting(client, root), bundle)
 
 
 def _with_counting(client: Client, root: Path) -> Client:
@@ -183,6 +187,24 @@ def _with_counting(client: Client, root: Path) -> Client:
         return replace(client, not_counted=counting)
     report = count_goldens(counting, [case.name for case in client.cases], client.golden_suffix, client.goldens)
     return replace(client, counting=counting, goldens={**client.goldens, GOLDEN_REPORT: report})
+
+
+def _with_learning(client: Client, bundle: Bundle) -> Client:
+    """The client with the head that it teaches, and what its self-test reads of it."""
+    head = bundle.manifest.learning
+    if head is None:
+        return client
+    if client.format != TFLITE:
+        return replace(client, not_learning="its base is a .tflite, and the model runs in TF.js")
+    cases = [case.name for case in client.cases]
+    sizes = {item.name: item.edge.size for item in client.inputs}
+    tensors = [{name: client.goldens[f"{case}.{name}.tensor"] for name in sizes} for case in cases]
+    suffix = client.golden_suffix
+    answers = [{item.name: client.goldens[f"{case}.{item.name}.{suffix}"] for item in client.outputs} for case in cases]
+    learning = describe_learning(bundle.root, head, client.outputs, GoldenTensors(sizes, tensors), answers)
+    if isinstance(learning, str):
+        return replace(client, not_learning=learning)
+    return replace(client, learning=learning, goldens={**client.goldens, **learning.goldens})
 
 
 def _shapes_of(artifact: ContractArtifact) -> list[Shape]:

@@ -12,6 +12,7 @@ from typing import Any
 from edgeship.bundle.bundle import Bundle
 from edgeship.client.reports import counts, inferences, tensors, windows
 from edgeship.deploy.codegen.client import TFJS, TFLITE, Client, describe_client
+from edgeship.deploy.codegen.learning import HEAD
 from edgeship.deploy.contract.contract import KIND
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError, unknown_name_error
@@ -24,8 +25,9 @@ TEMPLATE = ".jinja"
 LANGUAGES = ("c", "kotlin", "python", "swift", "typescript")
 FORMATS: Mapping[str, Sequence[str]] = {"typescript": (TFLITE, TFJS)}  # that a language runs beside .tflite alone
 LICENSE, LABELS, GOLDENS = "LICENSE.txt", "labels.txt", "goldens"
-DATA = (CONTRACT, LICENSE, LABELS, GOLDENS, "model.tflite", "model")  # what a folder has in every language
+DATA = (CONTRACT, LICENSE, LABELS, GOLDENS, "model.tflite", "model", HEAD)  # what a folder has in every language
 COUNTING = "counting"  # the folder of what clients of bundles with a profile have beside the rest
+LEARNING = "learning"  # the folder of what clients of bundles that learn have beside the rest
 COUNTER = "edgeship_client/counting"  # the same in Python, whose counter is that of edgeship.client
 COUNTER_MODULES = (counts, inferences, tensors, windows)
 PRODUCTS = ("__pycache__", "build", "node_modules", "package-lock.json", "selftest")  # of the steps in the READMEs
@@ -45,6 +47,8 @@ def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact:
     clients = [describe_client(bundle, artifact, FORMATS.get(language, (TFLITE,))) for language in languages]
     for reason in sorted({client.not_counted for client in clients if client.not_counted}):
         print_notice(f"the clients have no counter: {reason}")
+    for reason in sorted({client.not_learning for client in clients if client.not_learning}):
+        print_notice(f"clients that do not learn: {reason}")
     folders = [out / language for language in languages]
     for language, folder in zip(languages, folders, strict=True):
         _check_replaceable(folder, language)
@@ -95,7 +99,8 @@ def write_client(client: Client, root: Path, language: str, draft: Path) -> None
     """Write a client of a bundle (`root`: its folder) with its goldens into an empty folder."""
     environment = _make_environment()
     source = TEMPLATES / language
-    left_out = {"__pycache__"} if client.counting else {"__pycache__", COUNTING}
+    parts = {COUNTING: client.counting, LEARNING: client.learning}
+    left_out = {"__pycache__", *(name for name, part in parts.items() if not part)}
     for path in sorted(item for item in source.rglob("*") if item.is_file()):
         name = path.relative_to(source)
         if left_out & {*name.parts}:
@@ -133,6 +138,10 @@ def _copy_data(client: Client, root: Path, draft: Path) -> None:
     (draft / GOLDENS).mkdir()
     for name, content in client.goldens.items():
         (draft / GOLDENS / name).write_bytes(content)
+    if client.learning:
+        (draft / HEAD).mkdir()
+        for name, content in client.learning.files.items():
+            (draft / HEAD / name).write_bytes(content)
     labels = next((output.labels for output in client.outputs if output.labels), ())
     if labels:
         (draft / LABELS).write_text("\n".join(labels) + "\n", encoding="utf-8", newline="\n")
