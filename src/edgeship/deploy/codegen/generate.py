@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.head_learning import FOLDER
+from edgeship.client.learning import arithmetic, engines, learner, outcome, package, state
 from edgeship.client.reports import counts, inferences, tensors, windows
 from edgeship.deploy.codegen.client import TFJS, TFLITE, Client, describe_client
-from edgeship.deploy.codegen.learning import HEAD
+from edgeship.deploy.codegen.learning import HEAD, Learning
 from edgeship.deploy.contract.contract import KIND
 from edgeship.deploy.contract.file import FILE as CONTRACT
 from edgeship.errors import InputError, unknown_name_error
@@ -30,6 +32,15 @@ COUNTING = "counting"  # the folder of what clients of bundles with a profile ha
 LEARNING = "learning"  # the folder of what clients of bundles that learn have beside the rest
 COUNTER = "edgeship_client/counting"  # the same in Python, whose counter is that of edgeship.client
 COUNTER_MODULES = (counts, inferences, tensors, windows)
+LEARNER = "edgeship_client/learning"
+LEARNER_MODULES = (arithmetic, engines, learner, outcome, package, state)
+IMPORTS = {  # of edgeship.client, by what they are in a client
+    "from edgeship.client.outcome import": "from .client_error import",
+    "from edgeship.client.selftest.runtimes import": "from .runtimes import",
+    "from edgeship.client.learning import": "from . import",
+    "from edgeship.client.learning.": "from .",
+    "from edgeship.client.reports.": "from .",
+}
 PRODUCTS = ("__pycache__", "build", "node_modules", "package-lock.json", "selftest")  # of the steps in the READMEs
 
 
@@ -76,7 +87,7 @@ def _check_replaceable(folder: Path, language: str) -> None:
 def _strange_files(folder: Path, language: str) -> Iterator[Path]:
     source = TEMPLATES / language
     ours = {path.relative_to(source).as_posix().removesuffix(TEMPLATE) for path in source.rglob("*")}
-    ours |= {name for name, _ in _counter_files(language)}
+    ours |= {name for name, _ in _own_files(language)}
     tops = sorted(folder.iterdir())
     for top in tops:
         if top.name not in (*DATA, *PRODUCTS):
@@ -112,20 +123,34 @@ def write_client(client: Client, root: Path, language: str, draft: Path) -> None
             place.with_suffix("").write_text(template.render(client=client), encoding="utf-8", newline="\n")
         else:
             shutil.copyfile(path, place)
-    if client.counting:
-        for module, content in _counter_files(language):
-            (draft / module).write_text(content, encoding="utf-8", newline="\n")
+    for name, content in _own_files(language):
+        if (draft / name).parent.is_dir():
+            (draft / name).write_text(content, encoding="utf-8", newline="\n")
     _copy_data(client, root, draft)
+    if client.learning:
+        _copy_head(client.learning, root, language, draft / HEAD)
 
 
-def _counter_files(language: str) -> Iterator[tuple[str, str]]:
-    """The modules of edgeship's own counter that a Python client has, by name; they know each other by relative names there."""
-    for module in COUNTER_MODULES if language == "python" else ():
-        path = Path(str(module.__file__))
-        text = path.read_text(encoding="utf-8").replace(
-            "from edgeship.client.outcome import", "from .client_error import"
-        )
-        yield f"{COUNTER}/{path.name}", text.replace("from edgeship.client.reports.", "from .")
+def _own_files(language: str) -> Iterator[tuple[str, str]]:
+    """The modules of edgeship's own client that one in Python has, by name; they know each other by relative names there."""
+    for folder, modules in ((COUNTER, COUNTER_MODULES), (LEARNER, LEARNER_MODULES)) if language == "python" else ():
+        for module in modules:
+            path = Path(str(module.__file__))
+            text = path.read_text(encoding="utf-8")
+            for name, own in IMPORTS.items():
+                text = text.replace(name, own)
+            yield f"{folder}/{path.name}", text
+
+
+def _copy_head(head: Learning, root: Path, language: str, place: Path) -> None:
+    """The head's files: plain ones, but in Python, which reads `learning/` as it is."""
+    place.mkdir()
+    if language == "python":
+        for name in head.package:
+            shutil.copyfile(root / FOLDER / name, place / name)
+        return
+    for name, content in head.files.items():
+        (place / name).write_bytes(content)
 
 
 def _copy_data(client: Client, root: Path, draft: Path) -> None:
@@ -138,10 +163,6 @@ def _copy_data(client: Client, root: Path, draft: Path) -> None:
     (draft / GOLDENS).mkdir()
     for name, content in client.goldens.items():
         (draft / GOLDENS / name).write_bytes(content)
-    if client.learning:
-        (draft / HEAD).mkdir()
-        for name, content in client.learning.files.items():
-            (draft / HEAD / name).write_bytes(content)
     labels = next((output.labels for output in client.outputs if output.labels), ())
     if labels:
         (draft / LABELS).write_text("\n".join(labels) + "\n", encoding="utf-8", newline="\n")

@@ -52,7 +52,8 @@ class Learning:
     `activation` is what scores go through where they are learned, `answers` what they go through to be the model's own output
     (`linear` where the model gives logits). `place`: of that output among the client's. `inputs`: edges of the base, in the
     order of the client's inputs; `output`: of its features, off by at most `tolerance` on a right device. A stored feature is
-    byte * `scale` + `offset`, in float32; `replay` and `guard` are counts. `digest`: of `learning.json`.
+    byte * `scale` + `offset`, in float32; `replay` and `guard` are counts. `digest`: of `learning.json`. `package`: the files of
+    `learning/` itself that a client needs which reads those.
     """
 
     digest: str
@@ -75,6 +76,7 @@ class Learning:
     bad: Lesson
     parts: tuple[HeadFile, ...]
     files: Mapping[str, bytes]
+    package: tuple[str, ...]
     goldens: Mapping[str, bytes]
 
     @property
@@ -114,7 +116,7 @@ def describe_learning(
     damaged, and where no runtime is installed.
     """
     base = next((item for item in learning.bases if item.format == "tflite"), None)
-    if base is None:
+    if base is None or "tflite" not in learning.steps:
         return f"{FOLDER}/ has no base for TensorFlow Lite; make the bundle with --to tflite"
     place = next((number for number, item in enumerate(outputs) if item.name == learning.output), None)
     if place is None or outputs[place].edge.size != learning.outputs:
@@ -172,6 +174,7 @@ def _describe(
         bad=bad,
         parts=tuple(HeadFile(name, len(content), zlib.crc32(content)) for name, content in files.items()),
         files=files,
+        package=(FILE, learning.head, learning.replay, base.file, learning.steps["tflite"]),
         goldens={
             GOLDEN_FEATURES: _floats(features),
             GOLDEN_SAMPLES: goldens.samples,
