@@ -12,6 +12,7 @@ from edgeship.runtimes.clients.tools import LIBRARY, TFLITE_C_ARM64, find_compil
 
 STRICT = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic")
 SOURCES = ("main", "selftest", "edgeship", "table", "contract")
+PARTS = ("counting", "learning")  # folders that a client has where its bundle has what they need
 ARM64_COMPILER = "aarch64-linux-gnu-gcc"
 QEMU = ("qemu-aarch64", "qemu-aarch64-static")
 LITERT_FILES = ("libLiteRt.so", "libLiteRt.dylib")
@@ -73,6 +74,6 @@ def build_for_arm64(client: Path, work: Path) -> list[str]:
 def _compile(client: Path, work: Path, compiler: str, engine: str, folder: Path, link: list[str]) -> list[str]:
     program = os.fspath(work / "selftest")
     sources = [os.fspath(client / f"{name}.c") for name in (*SOURCES, engine)]
-    sources += [os.fspath(path) for path in sorted((client / "counting").glob("*.c"))]
+    sources += [os.fspath(path) for part in PARTS for path in sorted((client / part).glob("*.c"))]
     run_command([compiler, *STRICT, *sources, "-o", program, f"-L{folder}", *link, "-lm"], "compiling the C client")
     return [program, "model.tflite", "goldens"]
