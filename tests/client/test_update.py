@@ -384,3 +384,13 @@ def test_importing_the_client_imports_no_library():
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     names = {name.partition(".")[0] for name in ran.stdout.split()}
     assert names - set(sys.stdlib_module_names) == {"edgeship"}
+
+
+def test_the_process_of_a_selftest_imports_what_it_runs_and_no_more():
+    code = "import sys; before = set(sys.modules); import edgeship.client.selftest.replay; print(*(set(sys.modules) - before))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names = set(ran.stdout.split())
+    own = {name for name in names if name.startswith("edgeship.client.")}
+    expected = {"outcome", "selftest", "selftest.engines", "selftest.replay", "selftest.runtimes"}
+    assert own == {f"edgeship.client.{name}" for name in expected}
+    assert not names & {"email", "http.client", "importlib.metadata", "tuf"}

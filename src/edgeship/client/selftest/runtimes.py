@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib import metadata, util
-from typing import NamedTuple
+from importlib import util
+from typing import TYPE_CHECKING, NamedTuple
 
-from edgeship.client.rules import Device
+if TYPE_CHECKING:
+    from edgeship.client.rules import Device
 
 
 class Runtime(NamedTuple):
@@ -42,12 +43,17 @@ def missing_reason(form: str) -> str:
 
 def describe_device(identity: str, form: str) -> Device:
     """What this device is, with the runtime that it has for the format."""
+    # The process of a self-test imports this module, and needs no rules.
+    from edgeship.client.rules import Device
+
     runtime = find_runtime(form)
     releases = {runtime.name: _release(runtime.distribution)} if runtime else {}
     return Device(identity, releases, f"{sys.platform}-{platform.machine().lower()}", _memory_mb())
 
 
 def _release(distribution: str) -> str:
+    from importlib import metadata  # with it comes the whole of email
+
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
