@@ -46,27 +46,32 @@ TITLES = (
 
 
 def run_stations(world: World, trained: Path | None) -> None:
-    """All stations in their order; training and shipping the harmful model go on beside others."""
+    """All stations in their order; what the last two need of TensorFlow is made beside others.
+
+    But not beside the first `ship`, which takes times: they need a machine that does nothing else.
+    """
+    training = guarding.begin_harmful_model(world)
+    world.stack.callback(training.kill)
     shipping.train(world, trained)
     shipping.ship(world)
+    again = guarding.ship_harmful_model(world, training)
+    world.stack.callback(again.kill)
     shipping.register(world)
     port = browser_tab.find_free_port()
     shipping.publish(world, f"http://127.0.0.1:{port}")
     browser_tab.open_tab(world, port)
-    training = guarding.begin_harmful_model(world)
-    world.stack.callback(training.kill)
     watching.meet_first_devices(world)
+    broken = guarding.begin_broken_model(world)
+    world.stack.callback(broken.kill)
     watching.roll_out(world)
     watching.turn_world(world)
     watching.raise_alarm(world)
     relearning.label_samples(world)
-    again = guarding.ship_harmful_model(world, training)
-    world.stack.callback(again.kill)
     relearning.retrain(world)
     relearning.judge_challenger(world)
     relearning.compare_in_field(world)
     relearning.promote(world)
-    guarding.stop_broken_model(world)
+    guarding.stop_broken_model(world, broken)
     guarding.stop_harmful_model(world, training, again)
 
 

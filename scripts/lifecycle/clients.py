@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ from edgeship.client.selftest.runtimes import find_runtime
 from scripts.lifecycle.labels import Truths, digest_tensors
 
 Array = NDArray[Any]
-AT_ONCE = 2  # updates, each with a self-test in a process of its own: a third of a second of one core
+Device, Outcome = TypeVar("Device"), TypeVar("Outcome")
+AT_ONCE = 2  # devices: self-tests are processes, runtimes compute without Python's lock, and a server answers meanwhile
 TIERS = ("low", "mid", "mid", "high")
 
 
@@ -176,5 +177,10 @@ def install_from_channel(
 
 def update_all(devices: Sequence[Client | SimulatedClient]) -> list[UpdateResult]:
     """All of them ask their channel."""
+    return run_beside(lambda device: device.update(), devices)
+
+
+def run_beside(action: Callable[[Device], Outcome], devices: Iterable[Device]) -> list[Outcome]:
+    """What an action gives of each device, in their order; AT_ONCE go on side by side, each in one thread."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda device: device.update(), devices))
+        return list(pool.map(action, devices))

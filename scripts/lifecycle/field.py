@@ -16,7 +16,7 @@ from edgeship.client.samples.sending import SampleSendResult
 from edgeship.light_dataclass import dataclass
 from edgeship.monitoring.reports.windows import find_window
 from scripts.lifecycle.calendar import Calendar
-from scripts.lifecycle.clients import SimulatedClient
+from scripts.lifecycle.clients import SimulatedClient, run_beside
 from scripts.lifecycle.users import User, meet_samples
 
 Array = NDArray[Any]
@@ -63,24 +63,30 @@ class SimulatedField:
         `change`: of the inputs of a `share` of the users, always the same ones.
         """
         self.calendar.turn(self.monday_of(week) + timedelta(days=2, hours=12))
-        total: Tally[str] = Tally()
-        for place, (client, user) in enumerate(zip(self.clients, self.users, strict=True)):
+
+        def spend_day(item: tuple[int, tuple[SimulatedClient, User]]) -> Tally[str]:
+            place, (client, user) = item
             inputs, truth = meet_samples(user, self.data.inputs, self.data.labels, client.chance)
             if change is not None and place < share * len(self.users):
                 inputs = dict(change(inputs, client.chance))
             client.used.clear()
             client.use(inputs, truth, self.feedback)
-            total += client.used
+            return client.used
+
+        total: Tally[str] = Tally()
+        for used in run_beside(spend_day, enumerate(zip(self.clients, self.users, strict=True))):
+            total += used
         return total
 
     def send(self, week: int, url: str) -> list[SendResult]:
         """On the Tuesday after that week all clients send to the collector at `url`."""
         self.calendar.turn(self.monday_of(week + 1) + timedelta(days=1, hours=9))
-        return [client.counter.send(f"{url}/reports") for client in self.clients]
+        return run_beside(lambda client: client.counter.send(f"{url}/reports"), self.clients)
 
     def send_samples(self, url: str) -> list[SampleSendResult]:
         """Those whose users agreed ask the collector at `url` for how many samples it wants, and send them."""
-        return [client.samples.send(f"{url}/samples") for client in self.clients if client.samples]
+        stores = [client.samples for client in self.clients if client.samples]
+        return run_beside(lambda store: store.send(f"{url}/samples"), stores)
 
     def close(self, week: int) -> None:
         """Turn the calendar to the moment after that week's window is closed."""

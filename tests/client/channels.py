@@ -186,6 +186,7 @@ class Handler(SimpleHTTPRequestHandler):
     """Serves a folder, keeps connections open, counts; what `server.answer` takes over is its."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Server
 
     def do_GET(self) -> None:

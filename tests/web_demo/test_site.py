@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -178,6 +179,13 @@ def test_files_are_compressed_tagged_and_isolated(page):
         assert "immutable" in ask(connection, "/assets/main-abc.js")[0].headers["Cache-Control"]
         (page / "index.html").write_text("another")
         assert ask(connection, "/", If_None_Match=answer.headers["ETag"])[1] == b"another"
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_header(page):
+    with serving(page) as (server, connection):
+        ask(connection, "/")
+        [accepted] = server._ends
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(

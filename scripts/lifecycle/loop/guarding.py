@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 
@@ -15,20 +16,27 @@ from scripts.lifecycle.loop.world import MODEL, STORE, World
 HARM_WEEK = EXPERIMENT_WEEK + 2
 DARK = 12  # times darker than what the model gets are the pictures that the broken model was calibrated with
 GUARDRAIL, MARGIN = "corrected / inferences", 0.01
+ANSWER = "broken.json"
 TRAIN_AGAIN = ("train", "fashion-mnist", "--out", "trained-again", "--epochs", EPOCHS)
+BROKEN = ("--out", "broken", "--to", "tflite", "--variant", "int8", "--data", "trained/dark.npz")
+SHIP_BROKEN = ("ship", "trained/server.keras", *BROKEN, "--evaluation", "trained/judged.npz")
 SHIP_AGAIN = ("ship", "trained-again/server.keras", "--out", "bundle-3")
 
 
-def stop_broken_model(world: World) -> None:
-    """int8 ranges from pictures that are much too dark: the gate, the channel and the registry refuse it."""
+def begin_broken_model(world: World) -> subprocess.Popen[str]:
+    """Begin to ship, beside all else, what the gate must stop: its int8 ranges are from pictures that are much too dark."""
+    with np.load(world.folder / "trained" / "calibration.npz") as data:
+        dark = {name: data[name] // DARK if name == "image" else data[name] for name in data.files}
+    np.savez(world.folder / "trained" / "dark.npz", **dark)
+    return world.calendar.begin(*SHIP_BROKEN, "--json", ANSWER)
+
+
+def stop_broken_model(world: World, shipping: subprocess.Popen[str]) -> None:
+    """The gate, the channel and the registry refuse it."""
     with world.recorder.run_station("broken model") as station:
         world.turn(HARM_WEEK, days=1)
-        with np.load(world.folder / "trained" / "calibration.npz") as data:
-            dark = {name: data[name] // DARK if name == "image" else data[name] for name in data.files}
-        np.savez(world.folder / "trained" / "dark.npz", **dark)
-        made = ("--to", "tflite", "--variant", "int8", "--data", "trained/dark.npz")
-        judged = ("--evaluation", "trained/judged.npz")
-        result = world.run("ship", "trained/server.keras", "--out", "broken", *made, *judged, codes=(1,))
+        world.recorder.join(shipping, SHIP_BROKEN, codes=(1,))
+        result = json.loads((world.folder / ANSWER).read_text())
         failed = [item["check"] for item in result["gate"]["checks"] if item["verdict"] == "FAIL"]
         station.evidence |= {"verdict of the gate": result["gate"]["verdict"], "checks that failed": failed}
         station.check(result["gate"]["verdict"] == "FAIL" and failed, f"the gate says FAIL: {len(failed)} checks")

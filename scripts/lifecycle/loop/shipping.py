@@ -115,6 +115,8 @@ def read_rules(world: World) -> dict[str, Any]:
 
 
 def list_aliases(world: World) -> dict[int, list[str]]:
-    """The versions of the registry with their aliases."""
-    done = world.calendar.run("registry", "list", "--name", MODEL, "--store", STORE, "--json", "-")
-    return {int(item["number"]): list(item["aliases"]) for item in json.loads(done.stdout)["versions"]}
+    """The versions of the registry with their aliases; by the API, as each command would import MLflow for three seconds."""
+    from edgeship.api.registry import list_versions
+
+    versions = list_versions(MODEL, store=STORE.replace("///", f"///{world.folder}/"))
+    return {version.number: list(version.aliases) for version in versions}

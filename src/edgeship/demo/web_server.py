@@ -66,6 +66,8 @@ def _encode_file(path: Path, modified_ns: int, encoding: str) -> tuple[bytes, st
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer must not wait 40 ms for the acknowledgement of its header (Nagle's algorithm).
+    disable_nagle_algorithm = True
     server_version = "edgeship"
     sys_version = ""
     site: Path

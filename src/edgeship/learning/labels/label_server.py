@@ -79,6 +79,8 @@ class LabelServer(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer must not wait 40 ms for the acknowledgement of its header (Nagle's algorithm).
+    disable_nagle_algorithm = True
     server_version = "edgeship"
     sys_version = ""
     timeout = 60
