@@ -24,7 +24,8 @@ from edgeship.client.selftest.runtimes import find_runtime
 from scripts.lifecycle.labels import Truths, digest_tensors
 
 Array = NDArray[Any]
-Device, Outcome = TypeVar("Device"), TypeVar("Outcome")
+Device = TypeVar("Device")
+Outcome = TypeVar("Outcome")
 AT_ONCE = 2  # devices: self-tests are processes, runtimes compute without Python's lock, and a server answers meanwhile
 TIERS = ("low", "mid", "mid", "high")
 

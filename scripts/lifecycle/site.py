@@ -14,6 +14,7 @@ class _QuietHandler(SimpleHTTPRequestHandler):
     """Connections stay open, and nothing is printed."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each file waits 40 ms for the acknowledgement of its header
 
     def log_message(self, format: str, *args: object) -> None:
         pass
