@@ -1,5 +1,17 @@
 import Foundation
 
+/// A tensor of a model's file, by its name there.
+public struct Port {
+  public let name: String
+  public let edge: Edge
+}
+
+/// The tensors that an engine feeds and reads.
+public struct Ports {
+  public let inputs: [Port]
+  public let outputs: [Port]
+}
+
 /// From raw data to an answer.
 public struct Client {
   public let engine: Engine
@@ -41,6 +53,16 @@ public func decide(_ output: Output, _ scores: [Float], _ count: Int) -> [(index
   }
   let shares = output.decision.temperature > 0 ? calibrate(output.decision, scores) : scores
   return top(shares, count, labels: output.labels).filter { $0.score >= lowest }
+}
+
+/// CRC-32, as zip's.
+func crc32(_ bytes: [UInt8]) -> UInt32 {
+  var sum = UInt32.max
+  for byte in bytes {
+    sum ^= UInt32(byte)
+    for _ in 0..<8 { sum = sum >> 1 ^ (sum & 1 == 1 ? 0xedb8_8320 : 0) }
+  }
+  return ~sum
 }
 
 /// softmax(z / temperature), of logits z or of the logarithms of probabilities.

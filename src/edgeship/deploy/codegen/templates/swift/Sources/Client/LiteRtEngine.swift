@@ -2,8 +2,8 @@
 import Foundation
 import LiteRT
 
-/// LiteRT's own Swift package. `model`: the content of model.tflite, whose shapes are fixed.
-/// Throws a `ClientError` where it is not the model of this client.
+/// LiteRT's own Swift package. `model`: the content of model.tflite, whose shapes are fixed, or of another file of this
+/// client with its `ports`. Throws a `ClientError` where it is not that.
 public final class LiteRtEngine: Engine {
   public let name = "LiteRT Swift"
   private let model: CompiledModel
@@ -11,21 +11,23 @@ public final class LiteRtEngine: Engine {
   private let taken: [TensorBuffer]
   private let inputPlaces: [Int]
   private let outputPlaces: [Int]
+  private let ports: Ports
 
-  public init(model content: [UInt8]) throws {
+  public init(model content: [UInt8], ports: Ports = Contract.ports) throws {
+    self.ports = ports
     do {
       let options = try Options()
       try options.setHardwareAccelerators([.cpu])
       let model = try CompiledModel(data: Data(content), environment: try Environment(), options: options)
       let inputs = try (0..<model.inputCount()).map { try model.inputName(inputIndex: $0) }
       let outputs = try (0..<model.outputCount()).map { try model.outputName(outputIndex: $0) }
-      inputPlaces = Contract.inputs.map { inputs.firstIndex(of: $0.name) ?? -1 }
-      outputPlaces = Contract.outputs.map { outputs.firstIndex(of: $0.name) ?? -1 }
+      inputPlaces = ports.inputs.map { inputs.firstIndex(of: $0.name) ?? -1 }
+      outputPlaces = ports.outputs.map { outputs.firstIndex(of: $0.name) ?? -1 }
       let types =
-        try zip(Contract.inputs, inputPlaces).map { (input, at) in
+        try zip(ports.inputs, inputPlaces).map { (input, at) in
           try at >= 0 && fits(input.edge, model.getInputTensorType(inputIndex: at))
         }
-        + zip(Contract.outputs, outputPlaces).map { (output, at) in
+        + zip(ports.outputs, outputPlaces).map { (output, at) in
           try at >= 0 && fits(output.edge, model.getOutputTensorType(outputIndex: at))
         }
       if types.contains(false) || inputs.count != inputPlaces.count {
@@ -41,7 +43,7 @@ public final class LiteRtEngine: Engine {
   public func run(_ inputs: [[UInt8]]) throws -> [[UInt8]] {
     for (place, bytes) in zip(inputPlaces, inputs) { try given[place].write(bytes) }
     try model.run(inputs: given, outputs: taken)
-    return try zip(Contract.outputs, outputPlaces).map { output, place in
+    return try zip(ports.outputs, outputPlaces).map { output, place in
       let bytes: [UInt8] = try taken[place].read()
       return Array(bytes.prefix(output.edge.size * output.edge.dtype.bytes))
     }

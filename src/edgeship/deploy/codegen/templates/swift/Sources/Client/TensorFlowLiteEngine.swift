@@ -1,15 +1,17 @@
 #if canImport(TensorFlowLiteC)
 import TensorFlowLiteC
 
-/// TensorFlow Lite's C API: the pod TensorFlowLiteC. `model`: the content of model.tflite.
-/// Throws a `ClientError` where it is not the model of this client.
+/// TensorFlow Lite's C API: the pod TensorFlowLiteC. `model`: the content of model.tflite, or of another file of this
+/// client with its `ports`. Throws a `ClientError` where it is not that.
 public final class TensorFlowLiteEngine: Engine {
   public let name: String
   private let bytes: UnsafeMutableRawBufferPointer  // read as long as the interpreter lives
   private var interpreter: OpaquePointer?
   private var model: OpaquePointer?
+  private let ports: Ports
 
-  public init(model content: [UInt8], threads: Int32 = 2) throws {
+  public init(model content: [UInt8], threads: Int32 = 2, ports: Ports = Contract.ports) throws {
+    self.ports = ports
     name = "TFLite C \(String(cString: TfLiteVersion()))"
     bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: content.count, alignment: 16)
     bytes.copyBytes(from: content)
@@ -21,20 +23,20 @@ public final class TensorFlowLiteEngine: Engine {
     if interpreter == nil || TfLiteInterpreterAllocateTensors(interpreter) != kTfLiteOk {
       throw ClientError(description: "not a model that this TensorFlow Lite runs")
     }
-    let inputs = Contract.inputs.map { fits($0.edge, TfLiteInterpreterGetInputTensor(interpreter, Int32($0.edge.index))) }
-    let outputs = Contract.outputs.map { fits($0.edge, TfLiteInterpreterGetOutputTensor(interpreter, Int32($0.edge.index))) }
+    let inputs = ports.inputs.map { fits($0.edge, TfLiteInterpreterGetInputTensor(interpreter, Int32($0.edge.index))) }
+    let outputs = ports.outputs.map { fits($0.edge, TfLiteInterpreterGetOutputTensor(interpreter, Int32($0.edge.index))) }
     if (inputs + outputs).contains(false) {
       throw ClientError(description: "not the model that this client was generated for: its tensors differ")
     }
   }
 
   public func run(_ inputs: [[UInt8]]) throws -> [[UInt8]] {
-    for (input, bytes) in zip(Contract.inputs, inputs) {
+    for (input, bytes) in zip(ports.inputs, inputs) {
       let tensor = TfLiteInterpreterGetInputTensor(interpreter, Int32(input.edge.index))
       try check(TfLiteTensorCopyFromBuffer(tensor, bytes, bytes.count))
     }
     try check(TfLiteInterpreterInvoke(interpreter))
-    return try Contract.outputs.map { output in
+    return try ports.outputs.map { output in
       var bytes = [UInt8](repeating: 0, count: output.edge.size * output.edge.dtype.bytes)
       let tensor = TfLiteInterpreterGetOutputTensor(interpreter, Int32(output.edge.index))
       try check(TfLiteTensorCopyToBuffer(tensor, &bytes, bytes.count))
