@@ -115,3 +115,15 @@ def _drop_tensors(graph: Any, signatures: list[Any]) -> None:
 
 def _list(values: Any) -> list[Any]:
     return [] if values is None else list(values)
+
+
+def fix_batch(content: bytes) -> bytes:
+    """The `.tflite` with every open axis of its tensors at the size that is stored with it: a batch of one.
+
+    Runtimes that take fixed shapes only refuse the others.
+    """
+    model = unpack(content)
+    for graph in model.subgraphs:
+        for tensor in graph.tensors or []:
+            tensor.shapeSignature = None
+    return pack(model)

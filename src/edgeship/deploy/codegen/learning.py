@@ -22,6 +22,7 @@ from edgeship.client.outcome import ClientError
 from edgeship.deploy.codegen.edges import DTYPES, ClientOutput, Edge
 from edgeship.deploy.codegen.lessons import Lesson, make_lessons, spread_of
 from edgeship.errors import InputError
+from edgeship.formats import flatbuffer
 from edgeship.light_dataclass import dataclass
 from edgeship.types import TensorSpec, to_json
 from edgeship.untrusted import damage_as_input_error, place_within, printable
@@ -149,7 +150,7 @@ def _describe(
     features = _compute_features(package, base, edges, tensors)
     shipped = _floats(package.head.weights, package.head.bias)
     files = {
-        BASE: place_within(package.folder, base.file).read_bytes(),
+        BASE: flatbuffer.fix_batch(place_within(package.folder, base.file).read_bytes()),
         SHIPPED: shipped,
         REPLAY: _pack_samples(package),
     }

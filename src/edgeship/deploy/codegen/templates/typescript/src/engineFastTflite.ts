@@ -1,5 +1,5 @@
 /** The engine of React Native: react-native-fast-tflite 3. */
-import {CONTRACT} from './contract';
+import {CONTRACT, type ModelTensors} from './contract';
 import type {Edge, Engine} from './core';
 
 /** The part of react-native-fast-tflite's `TfliteModel` that is called. */
@@ -9,20 +9,20 @@ export interface FastTfliteModel {
   run(inputs: ArrayBuffer[]): Promise<ArrayBuffer[]>;
 }
 
-/** `model`: of `loadTensorflowModel`. Throws an Error where it is not the model of this client. */
-export function fastTfliteEngine(model: FastTfliteModel): Engine {
+/** `model`: of `loadTensorflowModel`; `expected`: the tensors that it must have. Throws an Error where it is not the model of this client. */
+export function fastTfliteEngine(model: FastTfliteModel, expected: ModelTensors = CONTRACT): Engine {
   const sides = [
-    [CONTRACT.inputs, model.inputs],
-    [CONTRACT.outputs, model.outputs],
+    [expected.inputs, model.inputs],
+    [expected.outputs, model.outputs],
   ] as const;
   for (const [wanted, found] of sides) for (const {edge} of wanted) requireFit(edge, found[edge.index]);
   return {
     name: 'react-native-fast-tflite',
     async run(inputs) {
       const ordered: ArrayBuffer[] = [];
-      CONTRACT.inputs.forEach(({edge}, at) => (ordered[edge.index] = inputs[at]!));
+      expected.inputs.forEach(({edge}, at) => (ordered[edge.index] = inputs[at]!));
       const taken = await model.run(ordered);
-      return CONTRACT.outputs.map(({edge}) => taken[edge.index]!);
+      return expected.outputs.map(({edge}) => taken[edge.index]!);
     },
     close() {
       // The model is freed with its last reference.

@@ -1,5 +1,5 @@
 /** The engine of browsers: LiteRT.js, the package `@litertjs/core`. It takes float32, int32 and uint8 in fixed shapes only. */
-import {CONTRACT} from './contract';
+import {CONTRACT, type ModelTensors} from './contract';
 import type {Edge, Engine} from './core';
 
 /** The part of LiteRT.js's `Tensor` that is called. */
@@ -21,19 +21,23 @@ interface LiteRtDetails {
   readonly shape: Iterable<number>;
 }
 
-/** `model`: of `loadAndCompile`; `Tensor`: LiteRT.js's class. Throws an Error where it is not the model of this client. */
+/**
+ * `model`: of `loadAndCompile`; `Tensor`: LiteRT.js's class; `expected`: the tensors that the model must have. Throws an Error where it is
+ * not the model of this client.
+ */
 export function liteRtEngine<T extends LiteRtTensor>(
   model: LiteRtModel<T>,
   Tensor: new (data: never, shape: number[]) => T, // `never`: releases of TypeScript differ in their typed arrays
+  expected: ModelTensors = CONTRACT,
 ): Engine {
-  const inputs = CONTRACT.inputs.map(({name, edge}) => requireFit(name, edge, model.getInputDetails()));
-  const outputs = CONTRACT.outputs.map(({name, edge}) => requireFit(name, edge, model.getOutputDetails()));
+  const inputs = expected.inputs.map(({name, edge}) => requireFit(name, edge, model.getInputDetails()));
+  const outputs = expected.outputs.map(({name, edge}) => requireFit(name, edge, model.getOutputDetails()));
   return {
     name: 'LiteRT.js',
     async run(given) {
       const tensors: Record<string, T> = {};
       inputs.forEach(({name, shape}, at) => {
-        tensors[name] = new Tensor(numbersOf(CONTRACT.inputs[at]!.edge, given[at]!) as never, shape);
+        tensors[name] = new Tensor(numbersOf(expected.inputs[at]!.edge, given[at]!) as never, shape);
       });
       let results: Record<string, T> = {};
       try {

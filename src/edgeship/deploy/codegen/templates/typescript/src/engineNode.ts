@@ -1,27 +1,30 @@
 /** The engine of Node: TensorFlow Lite's C library through koffi. */
 import koffi, {type LibraryHandle} from 'koffi';
 
-import {CONTRACT} from './contract';
+import {CONTRACT, type ModelTensors} from './contract';
 import type {Edge, Engine} from './core';
 
 const TYPES = {float32: 1, int32: 2, uint8: 3, int16: 7, int8: 9};
 const WIDTHS = {float32: 4, int32: 4, uint8: 1, int16: 2, int8: 1};
 
-/** `library`: the path of libtensorflowlite_c. Throws an Error where the model is not that of this client. */
-export function nodeEngine(library: string, model: Uint8Array): Engine {
+/**
+ * `library`: the path of libtensorflowlite_c; `expected`: the tensors that the model must have. Throws an Error where it is not the
+ * model of this client.
+ */
+export function nodeEngine(library: string, model: Uint8Array, expected: ModelTensors = CONTRACT): Engine {
   const tflite = declare(koffi.load(library));
   const bytes = Buffer.from(model); // the interpreter reads it as long as it lives
   const loaded = tflite.createModel(bytes, bytes.length);
   const interpreter = loaded && tflite.createInterpreter(loaded, tflite.createOptions());
   if (!interpreter || tflite.allocate(interpreter)) throw new Error('not a model that this TensorFlow Lite runs');
-  const inputs = CONTRACT.inputs.map(({edge}) => requireFit(edge, tflite.input(interpreter, edge.index)));
-  const outputs = CONTRACT.outputs.map(({edge}) => requireFit(edge, tflite.output(interpreter, edge.index)));
+  const inputs = expected.inputs.map(({edge}) => requireFit(edge, tflite.input(interpreter, edge.index)));
+  const outputs = expected.outputs.map(({edge}) => requireFit(edge, tflite.output(interpreter, edge.index)));
   return {
     name: `TFLite C ${tflite.version()} (Node)`,
     run(given) {
       const put = inputs.map((tensor, at) => tflite.put(tensor, Buffer.from(given[at]!), given[at]!.byteLength));
       if (put.some(Boolean) || tflite.invoke(interpreter)) throw new Error('the interpreter failed');
-      return CONTRACT.outputs.map(({edge}, at) => {
+      return expected.outputs.map(({edge}, at) => {
         const taken = new Uint8Array(edge.size * WIDTHS[edge.dtype]);
         if (tflite.get(outputs[at], taken, taken.length)) throw new Error('the interpreter failed');
         return taken.buffer;

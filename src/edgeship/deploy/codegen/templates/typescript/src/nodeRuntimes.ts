@@ -3,6 +3,7 @@ import {readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {runInThisContext} from 'node:vm';
 
+import {CONTRACT, type ModelTensors} from './contract';
 import type {Engine} from './core';
 import {liteRtEngine} from './engineLiteRtJs';
 import {tfjsEngine} from './engineTfjs';
@@ -11,8 +12,10 @@ import {tfjsEngine} from './engineTfjs';
 const resolve = (name: string): string => require.resolve(name);
 const load = (path: string): any => require(path); // eslint-disable-line @typescript-eslint/no-explicit-any
 
-/** LiteRT.js on WebAssembly. `model`: the content of model.tflite. */
-export async function openLiteRt(model: Uint8Array): Promise<Engine> {
+let started: Promise<unknown> | undefined;
+
+/** LiteRT.js on WebAssembly. `model`: the content of model.tflite; `expected`: the tensors that it must have. */
+export async function openLiteRt(model: Uint8Array, expected: ModelTensors = CONTRACT): Promise<Engine> {
   const entry = resolve('@litertjs/core');
   const folder = join(dirname(dirname(entry)), 'wasm');
   const {loadLiteRt, loadAndCompile, Tensor} = await import(entry);
@@ -23,8 +26,8 @@ export async function openLiteRt(model: Uint8Array): Promise<Engine> {
     __dirname: folder,
     importScripts: (path: string) => runInThisContext(readFileSync(path, 'utf8'), {filename: path}),
   });
-  await loadLiteRt(`${folder}/`);
-  return liteRtEngine(await loadAndCompile(model, {accelerator: 'wasm'}), Tensor);
+  await (started ??= loadLiteRt(`${folder}/`)); // once, however many models there are
+  return liteRtEngine(await loadAndCompile(model, {accelerator: 'wasm'}), Tensor, expected);
 }
 
 /** TF.js on WebAssembly. `folder`: of model.json and its shards. */
