@@ -37,7 +37,8 @@ def find_litert_js_misfit(client: Client) -> str:
     """Why LiteRT.js does not run the client's model; empty where it does."""
     if client.dynamic:
         return "LiteRT.js takes fixed shapes only: a variant with static_batch or mobile = true"
-    dtypes = [item.edge.dtype for item in client.inputs] + [item.edge.dtype for item in client.outputs]
+    edges = [*(item.edge for item in client.inputs), *(item.edge for item in client.outputs)]
+    dtypes = [edge.dtype for edge in (*edges, *(client.learning.inputs if client.learning else ()))]
     other = next((dtype for dtype in dtypes if dtype not in TAKEN_BY_LITERT_JS), None)
     return f"LiteRT.js takes {', '.join(TAKEN_BY_LITERT_JS)} and no {other}" if other else ""
 
