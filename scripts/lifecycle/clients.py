@@ -140,6 +140,12 @@ class SimulatedClient:
         self.samples.allow()
         return self.samples
 
+    def disagree(self) -> None:
+        """The user takes that back: what is kept is deleted. What was sent is with the server."""
+        if self.samples:
+            self.samples.forget()
+            self.samples = None
+
     def _tell_outcomes(self, predicted: Array, truth: Array, feedback: float) -> None:
         right = predicted == truth
         self.used["right"] += int(right.sum())

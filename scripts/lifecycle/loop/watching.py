@@ -88,6 +88,10 @@ def turn_world(world: World) -> None:
         sent = [result.sent for result in world.field().send_samples(world.collector)]
         station.evidence["samples that users agreed to send"] = sum(sent)
         station.check(sum(sent) > 3 * world.count, f"users who agreed sent {sum(sent):,} pictures to label")
+        for client in world.clients.values():
+            client.disagree()
+        left = [path for client in world.clients.values() for path in client.folder.rglob("*.sample")]
+        station.check(not left, "then they took that back, and no picture is left on a device")
         station.pictures.append(show_turn(world))
 
 
