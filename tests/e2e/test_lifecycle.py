@@ -29,7 +29,7 @@ Json = dict[str, Any]
 
 def make_story(*stations: Station) -> Story:
     weeks = [Week(number, f"2026-W{40 + number}", 5, 100, 90 - number, number > 1, {1: 3, 2: 2}) for number in (1, 2)]
-    return Story(stations, weeks, 5, 0, 1.5)
+    return Story(stations, weeks, 5, 0, 1.5, 2.5)
 
 
 def test_what_commands_printed_is_text_on_the_timeline(tmp_path):

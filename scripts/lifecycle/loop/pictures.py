@@ -21,14 +21,15 @@ COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0")
 
 
 def show_samples(caption: str, rows: Sequence[tuple[str, Array]]) -> Picture:
-    """Rows of grey pictures (n, height, width, 1), 0 to 255, each with its name."""
+    """Rows of grey pictures (n, height, width, 1), 0 to 255, each with its name, if it has one."""
     parts = []
     for name, images in rows:
         cells = "".join(
             f'<img src="{encode_png(image)}" width="{SIDE}" height="{SIDE}" alt="a picture of that row">'
             for image in images
         )
-        parts.append(f'<div class="samples"><span>{html.escape(name)}</span>{cells}</div>')
+        label = f"<span>{html.escape(name)}</span>" if name else ""
+        parts.append(f'<div class="samples">{label}{cells}</div>')
     return Picture(caption, "".join(parts))
 
 

@@ -35,7 +35,8 @@ def render_results(story: Story, day: date) -> str:
         "# One run of the whole loop", "",
         f"By `python -m scripts.lifecycle --results` ([what it does](../../learning/lifecycle.md)); {day.isoformat()}, seed "
         f"{story.seed}, {story.clients} devices. {verdict} {story.seconds:.0f} s, {story.cpu_seconds:.0f} s of processor time. "
-        "`measured`, but for the users, who are `simulated`. Processor time counts for the station in which a command ended.",
+        "`measured`, but for the users, who are `simulated`. Processor time counts for the station in which a command ended; "
+        "where it ended between two, for the whole alone.",
         "", "![right answers and versions by week](lifecycle.svg)", "",
         "| station | outcome | s | processor s | what was found |", "|---|---|---|---|---|", *stations, "",
         "| week | pictures | devices | answers | right by the truth, % | devices ran |", "|---|---|---|---|---|---|", *weeks, "",

@@ -12,7 +12,7 @@ import jinja2
 from edgeship.light_dataclass import dataclass
 from edgeship.storage.atomic import atomic_file
 from scripts.lifecycle.loop.pictures import draw_weeks
-from scripts.lifecycle.loop.record import Picture, Recorder, Station
+from scripts.lifecycle.loop.record import Picture, Recorder, Station, cpu_seconds
 from scripts.lifecycle.loop.world import Week, World
 
 PAGE, DATA, WEEKS = "timeline.html", "timeline.json", "weeks.svg"
@@ -21,28 +21,27 @@ TEMPLATE = Path(__file__).with_name("timeline.html")
 
 @dataclass(frozen=True)
 class Story:
-    """A run: its stations and weeks, how many devices, the seed, and seconds of the wall's clock."""
+    """A run: its stations and weeks, how many devices, the seed, and seconds: of the wall's clock, of processors.
+
+    `cpu_seconds` are more than those of all stations: some commands end between two.
+    """
 
     stations: Sequence[Station]
     weeks: Sequence[Week]
     clients: int
     seed: int
     seconds: float
+    cpu_seconds: float
 
     @property
     def held(self) -> bool:
         """Whether every station held."""
         return all(station.outcome == "held" for station in self.stations)
 
-    @property
-    def cpu_seconds(self) -> float:
-        """Of all stations."""
-        return sum(station.cpu_seconds for station in self.stations)
-
 
 def make_story(recorder: Recorder, world: World, seconds: float) -> Story:
-    """What was recorded of a run that took so many seconds."""
-    return Story(recorder.stations, world.weeks, world.count, world.seed, seconds)
+    """What was recorded of a run that took so many seconds, and is over with all that it started."""
+    return Story(recorder.stations, world.weeks, world.count, world.seed, seconds, cpu_seconds())
 
 
 def write_story(out: Path, story: Story) -> Path:
