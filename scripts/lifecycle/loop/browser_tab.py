@@ -19,6 +19,7 @@ TESTED = "#download:not([hidden])"
 FACTS = "#channel-facts dd"
 SAMPLES = 5
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
+PATIENCE = 180.0  # seconds for a step of the page: models are made beside it, perhaps on a machine that has other work
 # What the page keeps of a channel is one entry of a cache; its random name of the device decides on the bucket.
 RENAME = """async (device) => {
   const [name] = (await caches.keys()).filter((key) => key.startsWith('channel-'));
@@ -33,6 +34,7 @@ class BrowserTab:
     def __init__(self, page: Any, folder: Path) -> None:
         self.page, self._folder = page, folder
         self.faults: list[str] = []
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
 
     def read_facts(self) -> dict[str, str]:
