@@ -56,6 +56,25 @@ describe('a counter', () => {
     expect(Object.keys(counter.take().errors)).toHaveLength(16);
   });
 
+  it('counts no word that a report cannot have', () => {
+    const counter = new Counter(cases[0]!.profile);
+    for (const word of ['', 'Accepted', 'user@example.org', '_x', '1st', '__proto__', 'a b', 'a'.repeat(33)]) {
+      expect(() => counter.outcome(word)).toThrow('is no word');
+      expect(() => counter.error(word)).toThrow('is no word');
+    }
+    for (const predicted of [-1, 0.5, 1000]) expect(() => counter.outcome('accepted', predicted)).toThrow('none of the model');
+    expect(counter.counts).toMatchObject({outcomes: {}, errors: {}});
+    for (const word of ['constructor', 'a'.repeat(32)]) {
+      counter.outcome(word, 1);
+      counter.error(word);
+    }
+    const {outcomes, errors} = add(counter.take(), counter.counts);
+    expect(JSON.stringify({outcomes, errors})).toBe(JSON.stringify({
+      outcomes: {constructor: {1: 1}, ['a'.repeat(32)]: {1: 1}},
+      errors: {constructor: 1, ['a'.repeat(32)]: 1},
+    }));
+  });
+
   it('costs a fraction of a passage over the picture', () => {
     const {profile, samples} = cases[0]!;
     const counter = new Counter(profile);

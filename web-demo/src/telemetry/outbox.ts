@@ -39,7 +39,8 @@ export function add(one: Tree | undefined, other: Tree | undefined): Tree {
   if (typeof one === 'string') return one;
   if (Array.isArray(one)) return one.map((item, index) => add(item, (other as Tree[])[index]!));
   const keys = Object.keys({...one, ...(other as object)});
-  return Object.fromEntries(keys.map((key) => [key, add(one[key]!, (other as Record<string, Tree>)[key]!)]));
+  const own = (tree: object, key: string) => (Object.hasOwn(tree, key) ? (tree as Record<string, Tree>)[key] : undefined); // of none that all objects have
+  return Object.fromEntries(keys.map((key) => [key, add(own(one, key)!, own(other as object, key)!)]));
 }
 
 const cellsOf = ({outputs}: Counts) => Object.values(outputs).reduce((sum, output) => sum + (output.kind === 'classes' ? Object.keys(output.joint).length : 0), 0);

@@ -47,7 +47,15 @@ export interface Counts {
 const MOST_CODES = 15;
 const zeros = (length: number) => Array<number>(length).fill(0);
 const histograms = (form: Descriptors) => form.descriptors.map(({edges}) => zeros(edges.length + 2));
-const increase = (cells: Cells, cell: string | number) => (cells[cell] = (cells[cell] ?? 0) + 1);
+// Not `in`, which finds what every object has, as `constructor`: a word as any other.
+const has = Object.hasOwn;
+const increase = (cells: Cells, cell: string | number) => (cells[cell] = (has(cells, cell) ? cells[cell]! : 0) + 1);
+
+/** The word by which it is counted, `other` where there are too many. Throws an Error for what a report cannot have. */
+function limit(known: object, word: string): string {
+  if (!/^[a-z][a-z0-9_]{0,31}$/.test(word)) throw new Error(`${JSON.stringify(word.slice(0, 60))} is no word of a-z, 0-9 and '_'`);
+  return has(known, word) || Object.keys(known).length < MOST_CODES ? word : 'other';
+}
 
 /** The number of edges that are not above a value. */
 function bin(edges: number[], value: number): number {
@@ -153,17 +161,25 @@ export class Counter {
     return (this.#before = first);
   }
 
-  /** Count what became of an answer: `accepted`, `corrected`, or a word of the app's own. */
+  /**
+   * Count what became of an answer: `accepted`, `corrected`, or a word of the app's own (a-z, 0-9, '_'). `predicted`: what `count`
+   * returned of it. Throws an Error for a class or word that can be none.
+   */
   outcome(event: string, predicted = 0): void {
     const {outcomes} = this.#counts;
-    const name = event in outcomes || Object.keys(outcomes).length < MOST_CODES ? event : 'other';
-    increase((outcomes[name] ??= {}), predicted);
+    const name = limit(outcomes, event);
+    const classes = this.profile.outputs.find((form) => form.classes)?.classes ?? 1;
+    if (!Number.isInteger(predicted) || predicted < 0 || predicted >= classes) {
+      throw new Error(`class ${predicted} is none of the model's ${classes}`);
+    }
+    if (!has(outcomes, name)) outcomes[name] = {};
+    increase(outcomes[name]!, predicted);
   }
 
-  /** Count an inference without a result, by a code such as `out_of_memory`. */
+  /** Count an inference without a result, by a code such as `out_of_memory` (a-z, 0-9, '_'); never a message. */
   error(code: string): undefined {
     const {errors} = this.#counts;
-    increase(errors, code in errors || Object.keys(errors).length < MOST_CODES ? code : 'other');
+    increase(errors, limit(errors, code));
   }
 
   /** Count an answer that something else gave in the model's place. */
