@@ -33,11 +33,13 @@ def publish_bundle(
     threshold: int = 1,
     signed_by: Sequence[AnyPath] = (),
     force: bool = False,
+    learning: bool = True,
 ) -> ChannelChange:
     """Publish a bundle as the next version of `name`, as `garments/stable`, in a channel's folder, which may be new.
 
     `percent` of the devices get it, the others what all had before. `keep`: versions that stay beside those in use. `threshold`:
     keys that must sign root and targets of a new channel. `signed_by`: public keys all of which must have signed the bundle.
+    `learning`: whether what devices learn with goes along, where the bundle has it.
     Raises CheckError where the bundle's figures do not pass its gate, unless `force`; InputError for a damaged bundle, one that
     is not signed so, a name that is none, keys that are missing: then nothing is changed.
     """
@@ -60,7 +62,7 @@ def publish_bundle(
         from edgeship.deploy.channel.publish import Publication
         from edgeship.deploy.channel.publish import publish_bundle as publish
 
-        plan = Publication(name, version, percent, keep, threshold, unjudged=force)
+        plan = Publication(name, version, percent, keep, threshold, unjudged=force, learning=learning)
         return publish(judged, folder, _signers(keys), plan)
 
 

@@ -112,6 +112,15 @@ class Client:
         return path if path.is_file() else None
 
     @property
+    def learning(self) -> Path | None:
+        """The running version's `learning/`, with which a `HeadLearner` learns, None where it has none.
+
+        Raises ClientError as `model`.
+        """
+        path = self._running().folder / "learning"
+        return path if (path / "learning.json").is_file() else None
+
+    @property
     def arms(self) -> dict[str, str]:
         """By experiment, the arm that this device was assigned to when it last updated, as a `Counter` reports it.
 

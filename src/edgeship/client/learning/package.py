@@ -59,7 +59,7 @@ class Package:
     def open_step(self) -> StepModel:
         """The training step in the first runtime that is here. Raises ClientError where none is."""
         steps: dict[str, str] = self.content["steps"]
-        form = next((form for form in steps if find_runtime(form)), next(iter(steps)))
+        form = next((form for form, file in steps.items() if self._is_usable(form, file)), next(iter(steps)))
         return StepModel(form, self._check_file(steps[form]))
 
     def open_base(self, name: str | None = None) -> tuple[NamedModel, dict[str, Any]]:
@@ -68,7 +68,8 @@ class Package:
         Raises ClientError where there is none of that name, or no runtime for it.
         """
         bases = {f"{item['format']}/{item['variant']}": item for item in self.content["bases"]}
-        chosen = name or next((key for key, item in bases.items() if find_runtime(item["format"])), next(iter(bases)))
+        usable = (key for key, item in bases.items() if self._is_usable(item["format"], item["file"]))
+        chosen = name or next(usable, next(iter(bases)))
         if chosen not in bases:
             raise ClientError(f"no base is called {chosen!a}; there are {', '.join(bases)}")
         described: dict[str, Any] = bases[chosen]
@@ -94,6 +95,10 @@ class Package:
             bounds = " from 0 to 1" if shares else ""
             raise ClientError(f"labels must be {self.outputs} numbers{bounds} for each sample")
         return target
+
+    def _is_usable(self, form: str, file: str) -> bool:
+        """Whether there is a runtime for it, and the file: a version of a channel has those of its artifact's format only."""
+        return find_runtime(form) is not None and (self.folder / file).exists()
 
     def _check_file(self, name: str) -> Path:
         """The path of a file whose digest is the one that `learning.json` has."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from edgeship.bundle import head_learning
 from edgeship.bundle.bundle import Bundle
 from edgeship.bundle.manifest import ArtifactEntry
 from edgeship.client.rule_files import render_version
@@ -33,8 +34,12 @@ class VersionContents:
     left_out: tuple[str, ...] = ()
 
 
-def select_contents(bundle: Bundle, name: str, version: int, *, unjudged: bool = False) -> VersionContents:
+def select_contents(
+    bundle: Bundle, name: str, version: int, *, unjudged: bool = False, learning: bool = True
+) -> VersionContents:
     """The bundle as that version of `name`: what its gate passes of the artifacts in the contract, or all with `unjudged`.
+
+    `learning`: whether what devices learn with goes along, where the bundle has it.
 
     Raises InputError for a bundle without contract or such artifacts, and for names that no client may write.
     """
@@ -54,6 +59,8 @@ def select_contents(bundle: Bundle, name: str, version: int, *, unjudged: bool =
         )
     raw = [file for file in bundle.manifest.files if file.startswith(f"{FOLDER}/")]
     own = {item.id: _own_files(bundle, contract, item, raw) for item in chosen}
+    if learning:
+        own = {item.id: [*own[item.id], *_learning_files(bundle, item.format)] for item in chosen}
     every = {file for item in contract.artifacts for file in raw if file.endswith(f".{item.file_id}")}
     profile = [PROFILE] if PROFILE in bundle.manifest.files else []  # what clients count by
     described = Version(
@@ -102,6 +109,16 @@ def _own_files(bundle: Bundle, contract: Contract, item: ArtifactEntry, raw: Seq
     if not contract.goldens.cases:
         found += [name for name in (*GOLDENS, f"goldens/{file_id}.npz") if name in files]
     return sorted(found)
+
+
+def _learning_files(bundle: Bundle, form: str) -> list[str]:
+    """What a client of that format learns with: the first base of it, which is the one that a client opens; none without."""
+    learning = bundle.manifest.learning
+    base = next((item for item in learning.bases if item.format == form), None) if learning else None
+    if learning is None or base is None or form not in learning.steps:
+        return []
+    names = (head_learning.FILE, learning.head, learning.replay, learning.steps[form], base.file)
+    return [f"{head_learning.FOLDER}/{name}" for name in names]
 
 
 def _describe(bundle: Bundle, names: Sequence[str]) -> tuple[ChannelFile, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edgeship.bundle.bundle import Bundle
+from edgeship.bundle.head_learning import FOLDER
 from edgeship.client.rule_files import render_version
 from edgeship.client.rules import Channel, Version, channel_path, file_path, signature_path, version_path
 from edgeship.deploy.channel import listing
@@ -28,7 +29,7 @@ OURS = re.compile(r"\.?[0-9a-f]{64}[.-]")  # files of targets and drafts of them
 
 @dataclass(frozen=True)
 class Publication:
-    """How a bundle is published: see `publish_bundle`."""
+    """How a bundle is published: see `publish_bundle`. `learning`: whether what devices learn with goes along."""
 
     name: str
     version: int | None = None
@@ -36,6 +37,7 @@ class Publication:
     kept: int = KEPT
     threshold: int = 1
     unjudged: bool = False
+    learning: bool = True
 
 
 def publish_bundle(bundle: Bundle, folder: Path, signers: Signers, plan: Publication) -> ChannelChange:
@@ -49,9 +51,8 @@ def publish_bundle(bundle: Bundle, folder: Path, signers: Signers, plan: Publica
         repository = _open_or_begin(folder, signers, plan.threshold)
         before = listing.find_channel(repository, plan.name)
         known = listing.list_versions(repository, name)
-        contents = select_contents(
-            bundle, name, plan.version or _next_number(repository, name, known), unjudged=plan.unjudged
-        )
+        wanted = plan.version or _next_number(repository, name, known)
+        contents = select_contents(bundle, name, wanted, unjudged=plan.unjudged, learning=plan.learning)
         same = _find_same(repository, contents.version, known, plan.version)
         number = same or contents.version.version
         if before and before.version == number:
@@ -155,6 +156,13 @@ def _notes(contents: VersionContents, before: Channel | None, after: Channel, be
         notes.append(f"a new channel: apps ship with {begun / METADATA / '1.root.json'} as their trusted root.json")
     if contents.left_out:
         notes.append(f"left out, as they did not pass or clients cannot feed them: {', '.join(contents.left_out)}")
+    artifacts = contents.version.artifacts.values()
+    learning = [[file.size for file in item.files if file.path.startswith(f"{FOLDER}/")] for item in artifacts]
+    if any(learning):
+        notes.append(
+            f"what devices learn with goes along, {max(map(sum, learning)):,} bytes each, of which some is derived from training "
+            f"data; without it: --no-{FOLDER}"
+        )
     if before and after.previous != before.version and before.percent > 0:
         back = f"back to {after.previous}" if after.previous else "without one"
         notes.append(

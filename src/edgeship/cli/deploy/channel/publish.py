@@ -31,6 +31,12 @@ from edgeship.cli.deploy.channel.options import CHANNEL, JSON, KEYS, NAME, PERCE
     help="Only a bundle that this key has signed (deploy sign).",
 )
 @click.option("--force", is_flag=True, help="Publish a bundle that did not pass, with all its artifacts.")
+@click.option(
+    "--learning/--no-learning",
+    default=True,
+    show_default=True,
+    help="Whether what devices learn with goes along (ship --head-step); some of it is derived from training data.",
+)
 @JSON
 def publish(
     bundle: Path,
@@ -43,6 +49,7 @@ def publish(
     threshold: int,
     signed_by: tuple[Path, ...],
     force: bool,
+    learning: bool,
     json_file: str | None,
 ) -> None:
     """Publish BUNDLE as the next version of a channel: artifacts that passed, contract, goldens, and patches from older versions.
@@ -66,5 +73,6 @@ def publish(
         threshold=threshold,
         signed_by=signed_by,
         force=force,
+        learning=learning,
     )
     show_change(change, json_file)
