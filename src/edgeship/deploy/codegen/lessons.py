@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class ExactLearner(HeadLearner):
 
     noise = 0.0
 
-    def __init__(self, folder: Path, state: str, trained: dict[bytes, Head]) -> None:
+    def __init__(self, folder: Path, state: str, trained: dict[Hashable, Head]) -> None:
         super().__init__(folder, state)
         self._trained = trained
 
@@ -84,7 +84,7 @@ class ExactLearner(HeadLearner):
         return self.learn()
 
     def _train(self, train: Samples, steps: int, rate: float) -> Head:
-        key = _pack(train.features, train.target)
+        key = _pack(train.features, train.target), steps, rate
         if key not in self._trained:
             self._trained[key] = self._train_exactly(train, steps, rate)
         return Head(*(_disturb(item, self.noise).astype(np.float32) for item in self._trained[key]))
@@ -108,7 +108,7 @@ def make_lessons(folder: Path, digest: str) -> tuple[Lesson, Lesson, LessonFiles
 
     None where no samples were found that end alike with any rounding.
     """
-    package, trained = open_package(folder), dict[bytes, Head]()
+    package, trained = open_package(folder), dict[Hashable, Head]()
     first = next((item for item in _list_good(package) if _ends_alike(folder, [item], trained, kept=True)), None)
     second = first and next(
         (item for item in _list_bad(package) if _ends_alike(folder, [first, item], trained, kept=False)), None
@@ -183,7 +183,7 @@ def _move_targets(package: Package, target: Array) -> Array:
     return np.asarray(np.roll(target, 1, axis=1))
 
 
-def _ends_alike(folder: Path, lessons: list[Samples], trained: dict[bytes, Head], *, kept: bool) -> bool:
+def _ends_alike(folder: Path, lessons: list[Samples], trained: dict[Hashable, Head], *, kept: bool) -> bool:
     """Whether the last of these lessons ends with that, and alike with heads that are a little off to either side."""
     ends = set()
     for noise in (0.0, NOISE, -NOISE):
