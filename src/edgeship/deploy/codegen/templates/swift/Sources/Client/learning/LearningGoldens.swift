@@ -120,8 +120,10 @@ struct LearningGoldens {
   }
 
   private func checkForgetting(_ learner: HeadLearner) throws {
+    let learned = learner.head
     try learner.forget(samples: false)
     if learner.hasLearned || learner.samples == 0 { tell("a head that is forgotten answers, or its samples are gone, too") }
+    try LearningState(folder: state).write(learned)
     try learner.forget()
     let after = try reopen()
     if after.hasLearned || after.samples + learner.samples > 0 { tell("what is forgotten is still there") }
