@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,14 @@ from edgeship.runtimes.clients import c_clients, swift_clients
 from edgeship.runtimes.clients.tools import LIBRARY, TFLITE_C, WHEELS, run_command
 from edgeship.runtimes.interpreters import pip_command
 from tests.deploy.codegen.conftest import DRIVERS
-from tests.deploy.codegen.made_up.mutants import MUTANTS
+from tests.deploy.codegen.made_up.mutants import MUTANTS, Change
 from tests.deploy.codegen.made_up.pictures import Picture
 from tests.deploy.codegen.test_counting import CASES, assert_counted, describe_case, encode_samples, tensor_sizes
+from tests.deploy.codegen.test_learning_kotlin_swift import CORRECTED, TESTED, assert_taught, encode_pictures
 from tests.deploy.codegen.test_preprocessing import STRICT, assert_same
 from tests.deploy.codegen.test_selftest import shuffle_weights
+from tests.learning.head.conftest import Made, made  # noqa: F401  # a fixture
+from tests.learning.head.head_models import SIDE, draw
 from tests.machines.trees import Tree, obstacle
 
 SAMPLE = Path(__file__).parents[3] / "examples" / "ios" / "Sample"
@@ -159,6 +162,43 @@ def test_swift_lanes(module, toolchains, bundles):
     result = toolchains.run_selftest(f"{folder.name}/swift", f"{compiled} >&2 && ../work/selftest model.tflite goldens")
     assert result["passed"] is True and result["samples"] >= 16
     assert {name for name, output in result["outputs"].items() if output["passed"]} == {"wide", "narrow"}
+
+
+LEARNING = "Sources/Client/learning"
+UNLEARNED: Mapping[str, Change | None] = {
+    "right": None,
+    "another rate": Change(f"{LEARNING}/Learning.swift", "static let rate = ", "static let rate = 1.1 * "),
+    "no replay": Change(f"{LEARNING}/Head.swift", "let kept = batch - fresh", "let kept = 0 * (batch - fresh)"),
+    "a gate that lets all pass": Change(f"{LEARNING}/Gate.swift", "!(before - after <= ", "!(before - after <= 9 + "),
+    "damage that is not noticed": Change(f"{LEARNING}/LearningState.swift", "return readInteger(bytes, end) == ", "return 0 <= "),
+    "a head that is not forgotten": Change(f"{LEARNING}/LearningState.swift", "samples ? [LearningState.head, ", "samples ? ["),
+}  # fmt: skip
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("fault", UNLEARNED)
+def test_swift_learns(fault, toolchains, made: Made):  # noqa: F811
+    folder = toolchains.home / f"learns-{fault.replace(' ', '-')}"
+    client = describe_client(open_bundle(made.bundle), "tflite/float32")
+    folder.mkdir()
+    write_client(client, made.bundle, "swift", folder)
+    if change := UNLEARNED[fault]:
+        change.apply(folder)
+    result = toolchains.run_selftest(folder.name, f"{SWIFTC} -Onone >&2 && ./selftest model.tflite goldens")
+    wanted = {("head", "learning")} if change else set()
+    assert {(failure["case"], failure["what"]) for failure in result["failures"]} == wanted
+
+
+@pytest.mark.more
+def test_a_device_with_swift_is_taught_as_by_the_reference(toolchains, made: Made, tmp_path):  # noqa: F811
+    folder = toolchains.home / "taught"
+    folder.mkdir()
+    write_client(describe_client(open_bundle(made.bundle), "tflite/float32"), made.bundle, "swift", folder)
+    shutil.copy(DRIVERS / "taught.swift", folder / "Sources" / "SelfTest" / "main.swift")
+    data = draw(CORRECTED + TESTED, 7, moved=True)
+    (folder / "pictures").write_bytes(encode_pictures(data))
+    said = toolchains.run(folder.name, f"{SWIFTC} -O && ./selftest state pictures {SIDE} {SIDE} {CORRECTED} 2> log")
+    assert_taught(said, data, made.bundle, tmp_path / "reference")
 
 
 # Contraction into fused multiply-adds is what gcc does on arm64 unless it is told ISO C.

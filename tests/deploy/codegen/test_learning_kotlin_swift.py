@@ -230,13 +230,18 @@ def test_a_device_is_taught_as_by_the_reference(taught: Taught, made: Made, tmp_
     (tmp_path / "pictures").write_bytes(encode_pictures(data))
     done = taught.run(f"{PACKAGE}.TaughtKt", tmp_path / "state", tmp_path / "pictures", SIDE, SIDE, CORRECTED)
     assert not done.returncode, done.stderr
-    told = dict(line.split(" ", 1) for line in done.stdout.splitlines())
-    contract = read_contract(made.bundle)
+    assert_taught(done.stdout, data, made.bundle, tmp_path / "reference")
+
+
+def assert_taught(told_lines: str, data: Mapping[str, Any], bundle: Path, state: Path) -> None:
+    """What a driver said is what the reference does with the same pictures."""
+    told = dict(line.split(" ", 1) for line in told_lines.splitlines())
+    contract = read_contract(bundle)
     assert contract
     tensors = np.stack([preprocess_input(contract.inputs[0], image) for image in data["image"]]).reshape(
         -1, SIDE, SIDE, 1
     )
-    learner = HeadLearner(made.bundle / "learning", tmp_path / "reference", "tflite/int8")
+    learner = HeadLearner(bundle / "learning", state, "tflite/int8")
     before, result, after = teach(learner, tensors, data["y"])
     assert result.kept and after > before + 0.1
     near = pytest.approx

@@ -39,6 +39,7 @@ fun main(arguments: Array<String>) {
     println("kept ${again.samples}")
     again.forget(samples = false)
     println("forgotten ${rate(HeadLearner(folder, state), others)} ${HeadLearner(folder, state).samples}")
+    File(state, "samples.bin.new").writeText("of an app that was killed")
     again.forget()
     println("files ${state.list()!!.size}")
     base.close()

@@ -62,8 +62,8 @@ struct LearningState {
 
   /// Deletes the learned head, and the corrected samples where asked for. Throws where they stay.
   func forget(samples: Bool) throws {
-    for name in samples ? [LearningState.head, LearningState.samples] : [LearningState.head] {
-      let file = folder.appendingPathComponent(name)
+    let names = samples ? [LearningState.head, LearningState.samples] : [LearningState.head]
+    for file in names.flatMap({ [folder.appendingPathComponent($0), nameBeside($0)] }) {
       if FileManager.default.fileExists(atPath: file.path) { try FileManager.default.removeItem(at: file) }
     }
   }
@@ -77,11 +77,14 @@ struct LearningState {
     return readInteger(bytes, end) == Int(crc32(Array(bytes[..<end]))) ? Array(bytes[digest.count..<end]) : nil
   }
 
+  /// Of what is written until it is whole; it stays where an app is killed.
+  private func nameBeside(_ name: String) -> URL { folder.appendingPathComponent("\(name).new") }
+
   /// Written beside, flushed to the disk, and moved into place: whole or as it was.
   private func write(_ name: String, _ content: [UInt8]) throws {
     let bytes = Array(Learning.digest.utf8) + content
     let sum = withUnsafeBytes(of: crc32(bytes)) { Array($0) }
-    let (beside, place) = (folder.appendingPathComponent("\(name).new"), folder.appendingPathComponent(name))
+    let (beside, place) = (nameBeside(name), folder.appendingPathComponent(name))
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       try Data().write(to: beside)
