@@ -57,11 +57,11 @@ def write_bikes(packages: Path, folder: Path) -> Path:
     return write_csv(folder / "bikes.csv", [[row[place] for place in places] for row in (head, *rows)])
 
 
-def write_flights(_: Path, folder: Path) -> Path:
-    """Every sixth of the flights that come with edgeship, which are in no order but that of the file."""
+def write_flights(_: Path, folder: Path, every: int = EVERY) -> Path:
+    """One in `every` flights of those that come with edgeship, which are in no order but that of the file."""
     text = lzma.decompress((embedded.FOLDER / flights.FILE).read_bytes()).decode()
     head, *rows = csv.reader(text.splitlines())
-    return write_csv(folder / "flights.csv", [head, *rows[::EVERY]])
+    return write_csv(folder / "flights.csv", [head, *rows[::every]])
 
 
 def write_idx(path: Path, array: Any) -> None:
