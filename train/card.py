@@ -84,6 +84,7 @@ class Hyperparameters:
     loss: str
     learning_rate: str
     augmentation: str
+    least_samples: int = 0
 
 
 @dataclass(frozen=True)

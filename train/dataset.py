@@ -64,7 +64,10 @@ class Split:
 
 @dataclass(frozen=True)
 class TaskData:
-    """All splits of a task, the class names, and where the data came from. `digest` is of the whole source."""
+    """All splits of a task, the class names, and where the data came from. `digest` is of the whole source.
+
+    `mirrors`: a picture of a class that is flipped left to right is one of that class, as garments are, and digits are not.
+    """
 
     splits: Mapping[str, Split]
     labels: tuple[str, ...]
@@ -75,6 +78,7 @@ class TaskData:
     split_method: str
     preprocessing: str
     notes: tuple[str, ...] = field(default=())
+    mirrors: bool = False
 
     def __post_init__(self) -> None:
         if tuple(self.splits) != SPLITS:

@@ -109,4 +109,5 @@ def _split_data(arrays: Arrays, labels: tuple[str, ...], name: str, source: str,
         licence=licence,
         split_method=f"test: the data's own test images; the others: training images, by class, seed {SPLIT_SEED}",
         preprocessing="none: the model takes pixels as they are stored, 0 to 255, and rescales them itself",
+        mirrors=labels == LABELS,
     )

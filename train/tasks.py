@@ -14,6 +14,7 @@ from edgeship.light_dataclass import dataclass
 from edgeship.train import fashion_mnist, models, motion
 from edgeship.train.dataset import Array, Split, TaskData
 
+MOST_EPOCHS = 40
 Augment = Callable[[Array, np.random.Generator], Array]
 
 
@@ -21,7 +22,8 @@ Augment = Callable[[Array, np.random.Generator], Array]
 class Schedule:
     """Adam; the learning rate rises linearly over `warmup` of all steps to `peak`, then falls to 0 along a cosine.
 
-    On a training set so large that `epochs` would show more than `most_samples`, there are fewer epochs.
+    On a training set so large that `epochs` would show more than `most_samples`, there are fewer epochs; on one so small that
+    they would show fewer than `least_samples`, there are more, up to MOST_EPOCHS.
     """
 
     epochs: int
@@ -29,11 +31,15 @@ class Schedule:
     peak: float
     most_samples: int = 10**9
     warmup: float = 0.25
+    least_samples: int = 0
 
 
 @dataclass(frozen=True)
 class Task:
-    """One built-in task. `augment` changes a batch of training inputs (a copy) at random, in place or not."""
+    """One built-in task. `augment` changes a batch of training inputs (a copy) at random, in place or not.
+
+    It is for data that says so (`TaskData.mirrors`).
+    """
 
     name: str
     title: str
@@ -58,7 +64,7 @@ TASKS = {
             title="which of ten garments a 28x28 grey image shows",
             load=fashion_mnist.load,
             build=models.image_classifier,
-            schedule=Schedule(epochs=6, batch=64, peak=3e-3, most_samples=240_000),
+            schedule=Schedule(epochs=6, batch=64, peak=3e-3, most_samples=240_000, least_samples=60_000),
             augment=mirror,
         ),
         Task(
@@ -74,7 +80,8 @@ TASKS = {
 
 def plan_schedule(schedule: Schedule, samples: int, epochs: int | None) -> Schedule:
     """The schedule with the number of epochs asked for, or its own for a training set of this size."""
-    return replace(schedule, epochs=epochs or max(1, min(schedule.epochs, round(schedule.most_samples / samples))))
+    usual = max(schedule.epochs, min(MOST_EPOCHS, round(schedule.least_samples / samples)))
+    return replace(schedule, epochs=epochs or max(1, min(usual, round(schedule.most_samples / samples))))
 
 
 def get(name: str) -> Task:

@@ -43,6 +43,8 @@ def run(*, task: str, staging: str, data_dir: str | None, seed: int, epochs: int
     threading.Thread(target=end_with_parent, args=(folder, os.getppid()), name="parent", daemon=True).start()
     entry = tasks.get(task)
     data = entry.load(Path(data_dir) if data_dir else None)
+    if not data.mirrors:
+        entry = replace(entry, augment=None)
     samples = len(data.splits["train"].inputs)
     tell(event="stage", text=f"{data.name} ({data.source}): {samples:,} training samples, {len(data.labels)} classes")
     schedule = tasks.plan_schedule(entry.schedule, samples, epochs)

@@ -193,6 +193,20 @@ def test_a_large_training_set_is_seen_fewer_times() -> None:
     assert tasks.plan_schedule(schedule, 1_000_000, 3).epochs == 3
 
 
+def test_a_small_training_set_is_seen_more_often() -> None:
+    schedule = tasks.get("fashion-mnist").schedule
+    found = [tasks.plan_schedule(schedule, samples, None).epochs for samples in (40, 2_000, 6_000, 25_500, 60_000)]
+    assert found == [tasks.MOST_EPOCHS, 30, 10, 6, 4]
+    assert tasks.plan_schedule(schedule, 2_000, 6).epochs == 6
+
+
+def test_only_garments_may_be_mirrored(tmp_path: Path) -> None:
+    """Nobody knows of other people's pictures: a digit is another one, or none, when flipped."""
+    write_set(tmp_path)
+    assert not fashion_mnist.load(tmp_path).mirrors
+    assert fashion_mnist.load(None).mirrors
+
+
 def test_mirroring_flips_about_half_of_the_images_and_nothing_else() -> None:
     images = np.random.default_rng(0).random((1000, 4, 4, 1)).astype(np.float32)
     mirrored = tasks.mirror(images.copy(), np.random.default_rng(1))

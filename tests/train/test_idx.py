@@ -9,6 +9,7 @@ import pytest
 
 from edgeship.errors import InputError
 from edgeship.train import idx
+from scripts.bench.training import idx as bench
 
 
 def encode_idx(array: np.ndarray) -> bytes:
@@ -83,3 +84,13 @@ def test_images_and_labels_of_different_length_are_refused(tmp_path: Path) -> No
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(encode_idx(np.zeros(59, np.uint8)))
     with pytest.raises(InputError, match="60 images but 59 labels"):
         idx.read_set(tmp_path)
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("pictures", bench.SETS, ids=lambda item: item.name)
+def test_idx_files_are_learned_at_least_as_well_as_by_the_best_baseline(pictures: bench.Pictures) -> None:
+    """Both ways, beside scikit-learn's linear model and boosted trees on all pixels."""
+    shares = bench.measure(pictures)["shares"]
+    assert min(shares[way] for way in bench.WAYS) >= max(
+        share for name, share in shares.items() if name not in bench.WAYS
+    )
