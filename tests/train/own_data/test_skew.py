@@ -66,8 +66,8 @@ def read_as_training(folder: Path, work: Path) -> tuple[list[str], Any]:
     """The names of the files, and what training makes of them, uint8 (n, height, width, channels)."""
     work.mkdir()
     data = read_source(Source(folder), work)
-    rows = np.arange(len(data.targets))
-    return [data.describe_row(row) for row in rows], np.asarray(data.prepare(rows).inputs["image"])
+    count = len(data.targets)
+    return list(map(data.describe_row, range(count))), np.asarray(data.prepare(np.arange(count)).inputs["image"])
 
 
 def ask_server(folder: Path) -> dict[str, float]:
