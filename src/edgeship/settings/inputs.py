@@ -15,13 +15,14 @@ from edgeship.light_dataclass import dataclass
 from edgeship.toml_tables import Table
 from edgeship.untrusted import printable
 
-InputKind = Literal["image", "audio", "window", "table", "tensor"]
+InputKind = Literal["image", "audio", "window", "table", "text", "tensor"]
 Fit = Literal["contain", "cover", "stretch"]
 Resampler = Literal["area", "pil-bilinear", "tf-bilinear"]
 Byte = Annotated[int, Meta(ge=0, le=255)]
 FLOAT32 = 3.4e38
 Float32 = Annotated[float, Meta(ge=-FLOAT32, le=FLOAT32)]
 MOST_COLUMNS, MOST_VALUES, LONGEST_TEXT = 4096, 100_000, 1000
+MOST_BUCKETS = 1 << 16  # that words are hashed into
 Numbers = Float32 | tuple[Float32, ...]
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 SCALES = ("multiply", "add", "mean", "std")
@@ -30,6 +31,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "audio": ("rate", "channels", *SCALES),
     "window": ("rate", "units", *SCALES),
     "table": ("columns", *SCALES),
+    "text": ("buckets", "column"),
     "tensor": (),
 }
 FITS: tuple[str, ...] = get_args(Fit)
@@ -70,8 +72,8 @@ class InputForm(Table):
     kind: Annotated[
         InputKind | None,
         Meta(
-            title="image, audio, window, table or tensor",
-            description="What an app has in hand: a picture, PCM, a window of sensor values, a row, or the tensor itself.",
+            title="image, audio, window, table, text or tensor",
+            description="What an app has in hand: a picture, PCM, a window of sensor values, a row, a text, or the tensor.",
             examples=["image"],
         ),
     ] = None
@@ -159,6 +161,18 @@ class InputForm(Table):
             max_length=MOST_COLUMNS,
         ),
     ] = ()
+    buckets: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_BUCKETS)] | None,
+        Meta(
+            title=f"a whole number, 1 to {MOST_BUCKETS}",
+            description="Of a text: a word's id is 1 + its hash (FNV-1a) modulo this; what follows the last word is 0.",
+            examples=[4096],
+        ),
+    ] = None
+    column: Annotated[
+        Text | None,
+        Meta(title="a string", description="The column of a table that a text comes from.", examples=["review"]),
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

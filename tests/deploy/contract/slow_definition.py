@@ -177,3 +177,21 @@ def tensorflow(pixels: Pixels, height: int, width: int) -> Pixels:
         ]
         for tall in down
     ]
+
+
+def hash_text(text: str, words: int, buckets: int) -> list[int]:
+    """The ids of a text's words, byte by byte, by the published algorithm of FNV-1a."""
+    found: list[bytearray] = [bytearray()]
+    for byte in text.encode("utf-8"):
+        small = byte + 32 if ord("A") <= byte <= ord("Z") else byte
+        if small >= 0x80 or ord("a") <= small <= ord("z") or ord("0") <= small <= ord("9"):
+            found[-1].append(small)
+        elif found[-1]:
+            found.append(bytearray())
+    ids = []
+    for word in filter(None, found):
+        number = 0x811C9DC5
+        for byte in word:
+            number = (number ^ byte) * 0x01000193 % 2**32
+        ids.append(number % buckets + 1)
+    return (ids + [0] * words)[:words]

@@ -9,6 +9,7 @@ import pytest
 from edgeship.deploy.contract.build import describe_outputs
 from edgeship.deploy.contract.contract import ContractOutput
 from edgeship.deploy.contract.describe import describe_inputs
+from edgeship.deploy.contract.golden_files import decode_raw
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.names import check_labels, check_outputs, name_contract
 from edgeship.deploy.contract.preprocess import preprocess_input
@@ -106,6 +107,9 @@ CONTRADICTIONS: list[tuple[np.ndarray[Any, Any], dict[str, Any], str]] = [
     (DICE.normal(size=(4, 30, 3)).astype(np.float32), {"kind": "window", "units": ("g",)}, "1 units do not fit 3"),
     (DICE.normal(size=(4, 3)).astype(np.float32), {"kind": "table"}, "a row needs its columns"),
     (DICE.normal(size=(4, 3)).astype(np.float32), {"kind": "table", "columns": (Column("a", "number"),)}, "1 columns do"),
+    (np.ones((4, 3), np.int32), {"kind": "text"}, "into how many ids, as buckets = 4096?"),
+    (np.ones((4, 3, 2), np.int32), {"kind": "text", "buckets": 9}, "one id a word, (words,), and the input has the shape [3, 2]"),
+    (np.full((4, 3), 10, np.int32), {"kind": "text", "buckets": 9}, "buckets = 9 makes ids of 0 to 9, and the data's values are"),
     (DICE.normal(size=(4, 3)).astype(np.float32), {"rate": 5.0}, "rate needs the kind of input beside it"),
 ]  # fmt: skip
 
@@ -136,6 +140,7 @@ KINDS: list[tuple[np.ndarray[Any, Any], InputForm | None]] = [
         np.stack([DICE.normal(size=6), DICE.integers(0, 3, 6)], 1).astype(np.float32),
         InputForm(kind="table", columns=(Column("a", "number", missing=0.25), Column("b", "category", ("x", "?"), 2))),
     ),
+    (np.tril(DICE.integers(1, 100, (6, 7)), 2).astype(np.int32), InputForm(kind="text", buckets=99, column="review")),
     (DICE.integers(0, 9999, (6, 7)).astype(np.int32), None),
 ]
 
@@ -152,6 +157,7 @@ def test_a_golden_is_brought_back_to_what_gives_it(values: Any, form: InputForm 
         "image": ["larger", "smaller", "turned", "mirrored", "opaque"],
         "audio": ["shorter", "longer"],
         "table": ["unknown", "missing"],
+        "text": ["written", "long", "empty"],
     }
     assert [case.name for case in cases[len(values) :]] == more.get(item.kind, [])
     if item.kind == "audio":
@@ -161,6 +167,10 @@ def test_a_golden_is_brought_back_to_what_gives_it(values: Any, form: InputForm 
         assert not cases[-2].tensors["x"][0, 34:].any() and cases[-1].tensors["x"].shape == (1, 50)
     if item.kind == "table":
         assert cases[-2].tensors["x"][0, 1] == 2 and cases[-1].tensors["x"][0, 0] == 0.25
+    if item.kind == "text":
+        assert cases[-2].tensors["x"].all() and not cases[-1].tensors["x"].any()
+        stored = decode_raw(cases[-3].raw["x"].to_bytes(), item, cases[-3].sizes["x"])
+        assert stored == cases[-3].raw["x"], "several lines, and signs that end no text"
 
 
 def test_of_large_samples_there_are_fewer_cases() -> None:

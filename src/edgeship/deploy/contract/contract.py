@@ -120,7 +120,10 @@ class ContractArtifact:
 
 @dataclass(frozen=True)
 class RawSize:
-    """The size of one raw golden: of a picture, with its EXIF orientation; of PCM, how many `frames`; of others the `shape`."""
+    """The size of one raw golden: of a picture, with its EXIF orientation; of PCM, how many `frames`; of others the `shape`.
+
+    That of a text is its bytes.
+    """
 
     height: Side | None = None
     width: Side | None = None

@@ -16,6 +16,7 @@ from edgeship.deploy.contract.steps import (
     FlattenAlpha,
     Frame,
     Grey,
+    HashWords,
     Invert,
     Lookup,
     Mono,
@@ -94,7 +95,9 @@ def _describe_input(item: InputSamples, picture: PictureInput | None) -> Contrac
     kind = item.form.kind or ("image" if picture else "tensor")
     known: dict[str, Known] = {"kind": "stated" if item.form.kind else "inferred" if picture else "unknown"}
     if item.form.kind is None and item.form.stated and not picture:
-        raise item.error(f"{item.form.stated[0]} needs the kind of input beside it: image, audio, window or table")
+        raise item.error(
+            f"{item.form.stated[0]} needs the kind of input beside it: image, audio, window, table or text"
+        )
     try:
         if kind == "image":
             # A table that leaves the kind out may hold keys of another one.
@@ -106,6 +109,8 @@ def _describe_input(item: InputSamples, picture: PictureInput | None) -> Contrac
             return _describe_window(item, known)
         if kind == "table":
             return _describe_table(item, known)
+        if kind == "text":
+            return _describe_text(item, known)
         return _assemble(item, kind, (), known, item.spec.shape[1:])
     except ValueError as error:
         raise item.error(printable(error)) from error
@@ -230,6 +235,18 @@ def _describe_table(item: InputSamples, known: dict[str, Known]) -> ContractInpu
     affine = _stated_affine(item, len(columns)) or Affine((1.0,), (0.0,))
     known |= {**item.known(columns=False), **item.known_scale(False)}
     return _assemble(item, "table", [Lookup(), affine], known, shape, columns=columns)
+
+
+def _describe_text(item: InputSamples, known: dict[str, Known]) -> ContractInput:
+    buckets, shape, values = item.form.buckets, item.values.shape[1:], item.values
+    if buckets is None:
+        raise item.error("a text's words are hashed: into how many ids, as buckets = 4096?")
+    if len(shape) != 1:
+        raise item.error(f"a text has one id a word, (words,), and the input has the shape {list(shape)}")
+    if item.real and ((values < 0) | (values > buckets) | (values != np.rint(values))).any():
+        raise item.error(f"buckets = {buckets} makes ids of 0 to {buckets}, and the data's values are {_span(values)}")
+    known |= item.known(buckets=False)
+    return _assemble(item, "text", [HashWords(shape[0], buckets)], known, shape, column=item.form.column)
 
 
 def _stated_affine(item: InputSamples, channels: int) -> Affine | None:

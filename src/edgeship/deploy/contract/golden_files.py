@@ -20,20 +20,22 @@ from edgeship.errors import InputError
 from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import damage_as_input_error, place_within, printable, regular_file
 
-DTYPES = {"uint8": "u1", "int16": "<i2", "float32": "<f4"}
+DTYPES = {"uint8": "u1", "int16": "<i2", "float32": "<f4", "text": "u1"}
 LONGEST_ROW = 1 << 20  # bytes of the texts of a row
 
 
 @dataclass(frozen=True)
 class RawSample:
-    """One input's raw value: an array, or the texts of a row; `orientation` is EXIF's."""
+    """One input's raw value: an array, the texts of a row, or one text; `orientation` is EXIF's."""
 
-    value: Array | tuple[str, ...]
+    value: Array | tuple[str, ...] | str
     orientation: int = 1
 
     @property
     def size(self) -> RawSize:
         """Its size as a contract has it."""
+        if isinstance(self.value, str):
+            return RawSize(shape=(len(self.value.encode()),))
         if not isinstance(self.value, np.ndarray):
             return RawSize()
         shape = self.value.shape
@@ -45,6 +47,8 @@ class RawSample:
 
     def to_bytes(self) -> bytes:
         """What its file holds."""
+        if isinstance(self.value, str):
+            return self.value.encode()
         if not isinstance(self.value, np.ndarray):
             return "".join(f"{text}\n" for text in self.value).encode()
         return np.ascontiguousarray(self.value, DTYPES[self.value.dtype.name]).tobytes()
@@ -79,6 +83,8 @@ def decode_raw(content: bytes, item: ContractInput, size: RawSize) -> RawSample:
     with damage_as_input_error(f"{FOLDER}/{item.name}.raw"):
         if item.kind == "table":
             return RawSample(tuple(content.decode().removesuffix("\n").split("\n")))
+        if item.kind == "text":
+            return RawSample(content.decode())
         values = np.frombuffer(content, DTYPES[item.raw.dtype])
         return RawSample(values.reshape(_find_shape(item, size)).astype(item.raw.dtype), size.orientation)
 

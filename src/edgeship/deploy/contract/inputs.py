@@ -22,6 +22,7 @@ from edgeship.deploy.contract.steps import (
     FlattenAlpha,
     Frame,
     Grey,
+    HashWords,
     Mono,
     Orient,
     Resize,
@@ -31,24 +32,27 @@ from edgeship.deploy.contract.steps import (
 )
 from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import MOST_COLUMNS, Column, InputKind
+from edgeship.settings.inputs import Text as ShortText
 
 T = TypeVar("T")
 Known = Literal["stated", "inferred", "unknown"]
-RAW_DTYPES = {"image": "uint8", "audio": "int16", "window": "float32", "table": "text", "tensor": "float32"}
-LAYOUTS = {"image": "HWC", "audio": "TC", "window": "TC", "table": "row", "tensor": "tensor"}
+RAW_DTYPES = {
+    "image": "uint8", "audio": "int16", "window": "float32", "table": "text", "text": "text", "tensor": "float32",
+}  # fmt: skip
+LAYOUTS = {"image": "HWC", "audio": "TC", "window": "TC", "table": "row", "text": "text", "tensor": "tensor"}
 
 
 @dataclass(frozen=True)
 class RawForm:
-    """What an app has in hand: numbers of `dtype`, or texts of a row's columns.
+    """What an app has in hand: numbers of `dtype`, texts of a row's columns, or one text.
 
     `colour` is that of the model: pictures of 1, 3 and 4 channels are taken for both. `alpha`: opacity may be a fourth
     channel. `orientation`: "exif" where the picture is as the camera wrote it. `rate` in samples per second, `channels` of PCM,
-    `units` one a channel of a window.
+    `units` one a channel of a window. `column` of a table that a text comes from.
     """
 
     dtype: Literal["uint8", "int16", "float32", "text"]
-    layout: Literal["HWC", "TC", "row", "tensor"]
+    layout: Literal["HWC", "TC", "row", "text", "tensor"]
     colour: Literal["rgb", "grey"] | None = None
     alpha: bool = False
     orientation: Literal["exif"] | None = None
@@ -56,9 +60,10 @@ class RawForm:
     channels: Side | None = None
     units: Annotated[tuple[Text, ...], Meta(max_length=MOST_COLUMNS)] = ()
     columns: Annotated[tuple[Column, ...], Meta(max_length=MOST_COLUMNS)] = ()
+    column: ShortText | None = None
 
     def __post_init__(self) -> None:
-        check_printable(*self.units)
+        check_printable(*self.units, self.column or "")
         check_different("columns", (column.name for column in self.columns))
 
 
@@ -93,7 +98,8 @@ class ContractInput:
             raise ValueError(
                 f"{self.name}: the raw form of {self.kind} is {RAW_DTYPES[self.kind]}, {LAYOUTS[self.kind]}"
             )
-        {"image": _check_image, "audio": _check_audio, "table": _check_table}.get(self.kind, _check_affine)(self)
+        checks = {"image": _check_image, "audio": _check_audio, "table": _check_table, "text": _check_text}
+        checks.get(self.kind, _check_affine)(self)
 
     def step(self, kind: type[T]) -> T | None:
         """The step of that kind."""
@@ -135,6 +141,12 @@ def _check_table(item: ContractInput) -> None:
     if not columns or item.tensor.shape not in ((1, columns), *([(1,)] if columns == 1 else [])):
         raise ValueError(f"{item.name}: a row has one number a column, {columns}, not {list(item.tensor.shape)}")
     _check_channels(item, columns)
+
+
+def _check_text(item: ContractInput) -> None:
+    step = item.step(HashWords)
+    if step is None or item.tensor.shape != (1, step.words):
+        raise ValueError(f"{item.name}: a text has one id a word, not {list(item.tensor.shape)}")
 
 
 def _check_affine(item: ContractInput) -> None:

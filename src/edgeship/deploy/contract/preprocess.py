@@ -21,6 +21,7 @@ from edgeship.deploy.contract.steps import (
     FlattenAlpha,
     Frame,
     Grey,
+    HashWords,
     Invert,
     Lookup,
     Mono,
@@ -29,31 +30,41 @@ from edgeship.deploy.contract.steps import (
     Step,
     SwapRedBlue,
 )
+from edgeship.deploy.contract.words import hash_words
 from edgeship.errors import InputError
 from edgeship.settings.inputs import Column
 
 
-def preprocess_input(item: ContractInput, raw: Array | Sequence[str | float], orientation: int = 1) -> Array:
+def preprocess_input(item: ContractInput, raw: Array | Sequence[str | float] | str, orientation: int = 1) -> Array:
     """The model's input for one sample, float32 of the tensor's shape (batch 1).
 
     `raw`: uint8 (h, w, 1, 3 or 4 channels) for an image, int16 (n, channels) for audio, float32 (t, c) for a window, texts and
-    numbers for a table, one a column, float32 for a tensor. `orientation` is EXIF's, 1 to 8. Raises InputError for anything else.
+    numbers for a table, one a column, a str for a text, float32 for a tensor. `orientation` is EXIF's, 1 to 8. Raises InputError
+    for anything else.
     """
     if item.kind == "table":
         values: Any = list(raw)
+    elif item.kind == "text":
+        values = _check_text(item, raw)
     else:
         values = _check_raw(item, np.asarray(raw), orientation)
     for step in item.steps:
         values = _apply_step(step, values, item.raw, orientation)
     result = np.ascontiguousarray(values, np.float32)
     shape = item.tensor.shape
-    if item.kind in ("image", "audio", "table"):
+    if item.kind in ("image", "audio", "table", "text"):
         return result.reshape([1 if axis is None else axis for axis in shape])
     if len(shape) != result.ndim + 1 or any(
         axis not in (None, size) for axis, size in zip(shape[1:], result.shape, strict=False)
     ):
         raise InputError(f"{item.name}: takes {list(shape[1:])}, not {list(result.shape)}")
     return result[None]
+
+
+def _check_text(item: ContractInput, raw: object) -> str:
+    if not isinstance(raw, str):
+        raise InputError(f"{item.name}: takes a text, not {type(raw).__name__}")
+    return raw
 
 
 def _check_raw(item: ContractInput, raw: Array, orientation: int) -> Array:
@@ -96,6 +107,8 @@ def _apply_step(step: Step, values: Any, form: RawForm, orientation: int) -> Any
             return np.pad(values[: step.length], ((0, max(0, step.length - len(values))), (0, 0)))
         case Lookup():
             return np.array(_look_up(form.columns, values), np.float32)
+        case HashWords():
+            return np.array(hash_words(values, step.words, step.buckets), np.float32)
 
 
 def orient_picture(pixels: Array, orientation: int) -> Array:

@@ -1,8 +1,8 @@
-"""Goldens as an app has them in hand: pixels, PCM, windows, rows; each with the tensor that it becomes, and what comes out.
+"""Goldens as an app has them in hand: pixels, PCM, windows, rows, texts; each with the tensor of it, and what comes out.
 
 The goldens of a bundle are brought back to raw form, and more cases are made of them: pictures of another size, turned, mirrored,
-with colours and opacity, PCM that is too short or too long, rows of unknown categories: a client that does none of that right
-is found out.
+with colours and opacity, PCM that is too short or too long, rows of unknown categories, texts of any script: a client that does
+none of that right is found out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from edgeship.deploy.contract.contract import RawSize
 from edgeship.deploy.contract.golden_files import RawSample, float_bytes
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import invert_scale, preprocess_input
-from edgeship.deploy.contract.steps import Affine, Grey, Mono, SwapRedBlue
+from edgeship.deploy.contract.steps import Affine, Grey, HashWords, Mono, SwapRedBlue
+from edgeship.deploy.contract.words import find_text
 from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import Column
 
@@ -72,6 +73,9 @@ def _bring_back(item: ContractInput, sample: Array) -> RawSample:
         return RawSample(_part_channels(pcm, item.raw.channels or 1) if item.step(Mono) else pcm)
     if item.kind == "table":
         return RawSample(tuple(_row_texts(item, values)))
+    if hashing := item.step(HashWords):
+        ids = np.clip(sample.round(), 0, hashing.buckets).astype(np.int64)
+        return RawSample(find_text(ids[ids > 0].tolist(), hashing.buckets))
     return RawSample(values.astype(np.float32))
 
 
@@ -172,6 +176,23 @@ def _make_missing(row: Any, item: ContractInput) -> RawSample | None:
     return RawSample(tuple("" if empty else text for text, empty in zip(row, may_miss, strict=True)))
 
 
+def _write_words(text: Any, item: ContractInput) -> RawSample:
+    """What two tokenizers do differently: capitals, marks, hyphens, other scripts, signs beyond 16 bits, several lines."""
+    return RawSample(
+        f"{text.upper()}\t\u00c9cole, Stra\u00dfe\u2014it's 3.5 x2_y!\r\n\u6f22\u5b57 \u0130 e\u0301 \U0001f642a\x00b "
+    )
+
+
+def _write_too_much(text: Any, item: ContractInput) -> RawSample:
+    """More words than are taken."""
+    hashing = item.step(HashWords)
+    return RawSample("the Last " * (1 + hashing.words // 2 if hashing else 1) + text)
+
+
+def _write_nothing(text: Any, item: ContractInput) -> RawSample:
+    return RawSample("")
+
+
 Change = Callable[[Any, ContractInput], RawSample | None]
 # By kind of input: what further cases are made of the goldens, by their names.
 CHANGES: Mapping[str, Mapping[str, Change]] = {
@@ -180,6 +201,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
     },
     "audio": {"shorter": _shorten, "longer": _lengthen},
     "table": {"unknown": _make_unknown, "missing": _make_missing},
+    "text": {"written": _write_words, "long": _write_too_much, "empty": _write_nothing},
 }  # fmt: skip
 
 

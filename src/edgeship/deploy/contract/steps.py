@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from edgeship.settings.inputs import Byte, Fit, Float32, Resampler
+from edgeship.settings.inputs import MOST_BUCKETS, Byte, Fit, Float32, Resampler
 
 LONGEST_SIDE = 65_535  # of a picture, as of a JPEG's
 MOST_CHANNELS = 4096  # of what a step has numbers for, one each
+MOST_WORDS = 65_536
 Side = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 Factors = Annotated[tuple[Float32, ...], Meta(min_length=1, max_length=MOST_CHANNELS)]
 WEIGHTS = (299, 587, 114)  # red, green and blue of grey, in thousandths (ITU-R BT.601)
@@ -84,13 +85,21 @@ class Lookup(msgspec.Struct, frozen=True, tag_field="step", tag="lookup"):
     """A row of texts and numbers as numbers: a category becomes its place in the column's `values`."""
 
 
-Step = Orient | FlattenAlpha | Grey | Invert | Resize | SwapRedBlue | Affine | Mono | Frame | Lookup
+class HashWords(msgspec.Struct, frozen=True, tag_field="step", tag="hash_words"):
+    """The ids of a text's first `words` words, 1 + hash % `buckets`; zeros after the end (see `words`)."""
+
+    words: Annotated[int, Meta(ge=1, le=MOST_WORDS)]
+    buckets: Annotated[int, Meta(ge=1, le=MOST_BUCKETS)]
+
+
+Step = Orient | FlattenAlpha | Grey | Invert | Resize | SwapRedBlue | Affine | Mono | Frame | Lookup | HashWords
 # By kind of input: the steps that it may have, in their order, each at most once; and those that it must have.
 ORDER: dict[str, tuple[type, ...]] = {
     "image": (Orient, FlattenAlpha, Grey, Invert, Resize, SwapRedBlue, Affine),
     "audio": (Mono, Frame, Affine),
     "window": (Affine,),
     "table": (Lookup, Affine),
+    "text": (HashWords,),
     "tensor": (),
 }
 NEEDED: dict[str, tuple[type, ...]] = {
@@ -98,6 +107,7 @@ NEEDED: dict[str, tuple[type, ...]] = {
     "audio": (Frame, Affine),
     "window": (Affine,),
     "table": (Lookup, Affine),
+    "text": (HashWords,),
     "tensor": (),
 }
 

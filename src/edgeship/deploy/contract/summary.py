@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeship.deploy.contract.contract import Contract, ContractOutput, read_contract
 from edgeship.deploy.contract.inputs import ContractInput
-from edgeship.deploy.contract.steps import Affine, Frame, Invert, Mono, Resize, SwapRedBlue
+from edgeship.deploy.contract.steps import Affine, Frame, HashWords, Invert, Mono, Resize, SwapRedBlue
 from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable_value
 
@@ -53,6 +53,12 @@ def _input_lines(item: ContractInput) -> Iterator[ContractLine]:
         values["units"] = _list_texts(item.raw.units)
     if item.raw.columns:
         values["columns"] = _list_texts([f"{column.name} ({column.kind})" for column in item.raw.columns])
+    if hashing := item.step(HashWords):
+        values |= {
+            "column": item.raw.column or "",
+            "words": f"the first {hashing.words}",
+            "buckets": str(hashing.buckets),
+        }
     for fact, value in values.items():
         if value:
             yield ContractLine(item.name, fact, value, item.known.get(fact, ""))

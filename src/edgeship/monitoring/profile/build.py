@@ -132,7 +132,7 @@ def _choose_descriptors(name: str, kind: InputKind, arrays: list[Array]) -> Prof
     """What is counted of a tensor of which some batches (n, ...) are `arrays`; the edges are not known yet."""
     shape = arrays[0].shape[1:]
     size = int(np.prod(shape))
-    if kind == "table" or size <= MOST_COLUMNS:
+    if kind == "table" or (kind != "text" and size <= MOST_COLUMNS):
         names = [f"column {number}" for number in range(min(size, MOST_COLUMNS))]
         return ProfileInput(name, kind, tuple(Descriptor(item, ()) for item in names), columns=True)
     finite = [array[np.isfinite(array)] for array in arrays]
@@ -145,7 +145,7 @@ def _choose_descriptors(name: str, kind: InputKind, arrays: list[Array]) -> Prof
         tuple(Descriptor(item, ()) for item in NAMES),
         every=choose_every(size),
         stride=find_stride(shape),
-        low=low + margin,
+        low=0.0 if kind == "text" else low + margin,  # of ids: how many words a text is short of the most
         high=high - margin,
     )
 

@@ -258,6 +258,8 @@ class RedisStreams:
 
 
 def _name_columns(item: ContractInput) -> list[str]:
+    if item.kind == "text":
+        return [item.raw.column or item.name]
     return [column.name for column in item.raw.columns] if item.kind == "table" else [item.name]
 
 
@@ -289,7 +291,7 @@ def _read_row(fields: Fields) -> tuple[dict[str, Any], str]:
 def _read_value(item: ContractInput, name: str, value: Any) -> tuple[Any, str]:
     """A value as `FetchedRows` has it: texts of a table, bytes of a picture, flat lists of numbers; and what is wrong with it."""
     shown = printable(name)
-    if item.kind == "table":
+    if item.kind in ("table", "text"):
         if isinstance(value, (list, dict)):
             return None, f"column {shown}: is neither a number nor a text"
         text = value.decode(errors="replace") if isinstance(value, bytes) else value
@@ -304,7 +306,7 @@ def _read_value(item: ContractInput, name: str, value: Any) -> tuple[Any, str]:
 
 def _make_array(item: ContractInput | None, values: Sequence[Any]) -> Any:
     """A column; the files of pictures are bytes."""
-    if item is None or item.kind == "table":
+    if item is None or item.kind in ("table", "text"):
         return pa.array(values, pa.string())
     is_file = any(isinstance(value, bytes) for value in values)
     return pa.array(values, pa.binary() if is_file else pa.list_(pa.float64()))

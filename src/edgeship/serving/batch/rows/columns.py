@@ -1,7 +1,8 @@
 """Which columns of a source feed which input of the model.
 
-A table's columns have the names that the contract gives them. Any other input is one column of its own name that holds lists
-(a picture: the bytes of its file), or one column a number, `<input>_0`, `<input>_1`, ..., in row-major order.
+A table's columns have the names that the contract gives them, and so has the column of a text. Any other input is one column of
+its own name that holds lists (a picture: the bytes of its file), or one column a number, `<input>_0`, `<input>_1`, ..., in
+row-major order.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from edgeship.light_dataclass import dataclass
 from edgeship.untrusted import printable
 
 SHOWN = 12  # names in a message
-Form = Literal["table", "list", "numbers", "pictures"]
+Form = Literal["table", "text", "list", "numbers", "pictures"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ def _columns_of(item: ContractInput, names: Sequence[str]) -> InputColumns | Non
     if item.kind == "table":
         columns = tuple(column.name for column in item.raw.columns)
         return InputColumns(item, columns, "table") if set(columns) <= set(names) else None
+    if item.kind == "text":
+        name = item.raw.column or item.name
+        return InputColumns(item, (name,), "text") if name in names else None
     if item.name in names:
         return InputColumns(item, (item.name,), "list")
     count = count_numbers(item)
@@ -63,6 +67,8 @@ def count_numbers(item: ContractInput) -> int | None:
 def _describe_input(item: ContractInput) -> str:
     if item.kind == "table":
         return list_names([column.name for column in item.raw.columns])
+    if item.kind == "text":
+        return printable(item.raw.column or item.name)
     one = f"{item.name} ({'the bytes of a picture' if item.kind == 'image' else 'a list'})"
     count = count_numbers(item)
     return one if count is None else f"{one} or {item.name}_0 to {item.name}_{count - 1}"
@@ -85,6 +91,8 @@ def column_types(inputs: Sequence[ContractInput], names: Sequence[str]) -> dict[
                 ):  # a number that may be missing is read as text: NA is one, too
                     is_number = column.kind == "number" and column.missing is None
                     types[column.name] = pa.float64() if is_number else pa.string()
+        elif columns.form == "text":
+            types[columns.names[0]] = pa.string()
         elif columns.form == "numbers":
             types |= dict.fromkeys(columns.names, number_type(columns.item))
     return types

@@ -42,6 +42,8 @@ def _encode_input(columns: InputColumns, arrays: Sequence[Any], first: int) -> A
     item = columns.item
     if columns.form == "table":
         values = _encode_table(item.raw.columns, arrays, first)
+    elif columns.form == "text":
+        return _encode_texts(item, columns.names[0], arrays[0])
     elif item.kind == "image" and columns.form == "list" and _is_binary(arrays[0].type):
         return _decode_pictures(item, arrays[0], first)
     elif columns.form == "list":
@@ -128,6 +130,15 @@ def _look_up(column: Column, array: Any, first: int) -> Array:
         value = printable(brief_message(repr(array[place].as_py()), 60))
         raise InputError(f"row {first + place:,}, column {printable(column.name)}: {value} is none of its values")
     return np.asarray(pc.fill_null(places, column.unknown or 0).to_numpy(zero_copy_only=False))
+
+
+def _encode_texts(item: ContractInput, name: str, array: Any) -> Array:
+    """(n, words): what training takes for missing is the empty text, as there."""
+    try:
+        texts = _without_missing_texts(without_nan(array).cast(pa.string())).fill_null("")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"column {printable(name)}: holds {array.type}, and the model takes a text") from error
+    return np.concatenate([preprocess_input(item, text) for text in texts.to_pylist()])
 
 
 def _read_lists(item: ContractInput, name: str, array: Any, first: int) -> Array:

@@ -7,6 +7,7 @@ image   BYTES, a PNG, JPEG, WebP or BMP file an element (base64 in JSON); or UIN
 audio   INT16 (frames, channels) or (n, frames, channels) with `raw`
 window  FP32 (t, c) or (n, t, c) with `raw`
 table   BYTES, a text a column: (columns) or (n, columns)
+text    BYTES, a text a sample: (n)
 ======  ==============================================================================================================
 """
 
@@ -55,6 +56,10 @@ def read_raw(tensor: InferInput, item: ContractInput | None) -> Array:
 def _samples(tensor: InferInput, item: ContractInput, where: str) -> Sequence[tuple[Any, int]]:
     if item.kind == "table":
         return [(row, 1) for row in _rows(tensor, item, where)]
+    if item.kind == "text":
+        if tensor.datatype != "BYTES" or len(tensor.shape) != 1:
+            raise InputError(f"{where}: texts are sent as BYTES of the shape (n)")
+        return [(text, 1) for text in _read_texts(tensor, where)]
     if tensor.datatype == "BYTES":
         if item.kind != "image":
             raise InputError(
@@ -77,11 +82,15 @@ def _rows(tensor: InferInput, item: ContractInput, where: str) -> list[list[str]
     columns = len(item.raw.columns)
     if not tensor.shape or tensor.shape[-1] != columns or len(tensor.shape) > 2:
         raise InputError(f"{where}: rows have the shape ({columns}) or (n, {columns}), not {list(tensor.shape)}")
-    try:
-        texts = [element.decode() for element in read_bytes(tensor)]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{where}: a column's text is UTF-8") from error
+    texts = _read_texts(tensor, where)
     return [texts[start : start + columns] for start in range(0, len(texts), columns)]
+
+
+def _read_texts(tensor: InferInput, where: str) -> list[str]:
+    try:
+        return [element.decode() for element in read_bytes(tensor)]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: a text is UTF-8") from error
 
 
 def _read_picture(content: bytes, where: str) -> tuple[Array, int]:
