@@ -72,16 +72,18 @@ def test_a_stale_model_fails(language, known_checksum, clients, tmp_path, lane_o
 
 @pytest.mark.parametrize("language", HERE)
 def test_inputs_of_every_other_kind(language, bundles, tmp_path, lane_of):
-    """PCM of two channels, a window, a row with a category, a plain tensor; two outputs."""
+    """PCM of two channels, a window, a row with a category, a text, a plain tensor; two outputs."""
     edgeship("deploy", "codegen", bundles / "mixed" / "bundle", "--for", language, "--out", tmp_path)
     result = run_client(lane_of(language), tmp_path / language, tmp_path)
     assert result["passed"] is True and result["samples"] >= 16
     assert {name for name, output in result["outputs"].items() if output["passed"]} == {"wide", "narrow"}
     with (tmp_path / language / "goldens" / "3.row.raw").open("ab") as golden:
         golden.write(b"1\n")
+    assert (tmp_path / language / "goldens" / "empty.note.raw").read_bytes() == b""
+    (tmp_path / language / "goldens" / "empty.note.raw").write_bytes("\u0394".encode())  # bytes beyond ASCII are a word
     shutil.rmtree(tmp_path / "work")
     failures = run_client(lane_of(language), tmp_path / language, tmp_path)["failures"]
-    assert [(failure["case"], failure["what"]) for failure in failures] == [("3", "tensor")]
+    assert [(failure["case"], failure["what"]) for failure in failures] == [("3", "tensor"), ("empty", "tensor")]
 
 
 @pytest.mark.parametrize("language", HERE)

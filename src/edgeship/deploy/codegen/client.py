@@ -23,7 +23,17 @@ from edgeship.deploy.contract.contract import (
 )
 from edgeship.deploy.contract.golden_files import read_raw, read_rows
 from edgeship.deploy.contract.inputs import ContractInput
-from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Grey, Invert, Mono, Orient, Resize, SwapRedBlue
+from edgeship.deploy.contract.steps import (
+    Affine,
+    FlattenAlpha,
+    Grey,
+    HashWords,
+    Invert,
+    Mono,
+    Orient,
+    Resize,
+    SwapRedBlue,
+)
 from edgeship.errors import InputError, unknown_name_error
 from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import Column as ContractColumn
@@ -55,7 +65,7 @@ class ClientInput:
     """An input with its steps; those that it does not have are what changes nothing.
 
     `flatten` and `border` are -1 for no opacity and for the rim's mean; `invert` is empty or a ground; `channels` those of an
-    image's tensor, else of the raw data; `length` samples of audio.
+    image's tensor, else of the raw data; `buckets`: how many ids the words of a text are hashed into.
     """
 
     name: str
@@ -77,6 +87,7 @@ class ClientInput:
     mono: bool = False
     rate: int = 0
     columns: tuple[Column, ...] = ()
+    buckets: int = 0
 
 
 @dataclass(frozen=True)
@@ -269,7 +280,7 @@ def _show_shape(shape: Sequence[int | None]) -> str:
 
 
 def _describe_input(item: ContractInput, edge: Edge) -> ClientInput:
-    affine = item.step(Affine)
+    affine, hashing = item.step(Affine), item.step(HashWords)
     described = ClientInput(
         item.name,
         item.kind,
@@ -280,6 +291,7 @@ def _describe_input(item: ContractInput, edge: Edge) -> ClientInput:
         rate=round(item.raw.rate or 0) if item.kind == "audio" else 0,
         mono=item.step(Mono) is not None,
         columns=tuple(_describe_column(column) for column in item.raw.columns),
+        buckets=hashing.buckets if hashing else 0,
     )
     return _with_picture(described, item) if item.kind == "image" else described
 

@@ -16,7 +16,7 @@ int main(int count, char **arguments) {
     if (fread(data, 1, pixels, file) != pixels) return 2;
     const es_input input = {"image", ES_IMAGE, n[3], n[4], {(uint32_t)n[5], (uint32_t)n[6], (uint32_t)n[7]}, (es_ground)n[8],
                             (es_resampler)n[9], (es_fit)n[10], n[11], n[12], n[0], n[1], n[2], 0, 0, (size_t)n[13], factors,
-                            factors + n[13], NULL, {0, ES_FLOAT32, values, 0, 0}};
+                            factors + n[13], NULL, 0, {0, ES_FLOAT32, values, 0, 0}};
     const es_raw raw = {data, n[14], n[15], n[16], n[17], 0, 0};
     void *scratch = malloc(es_scratch_size(&input, &raw));
     if (!scratch || es_preprocess(&input, &raw, scratch, tensor)) return 3;

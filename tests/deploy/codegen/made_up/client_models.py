@@ -40,6 +40,10 @@ columns = [
   {name = "x", kind = "number", missing = 0.5},
 ]
 
+[input.note]
+kind = "text"
+buckets = 50
+
 [input.plain]
 kind = "tensor"
 
@@ -80,7 +84,10 @@ def _build_mixed(keras: Any, folder: Path) -> None:
 
     shapes = {"sound": (60,), "motion": (20, 3), "row": (3,), "plain": (4,)}
     inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
-    x = keras.layers.Concatenate()([keras.layers.Flatten()(item) for item in inputs.values()])
+    parts = [keras.layers.Flatten()(item) for item in inputs.values()]
+    inputs["note"] = keras.Input((6,), dtype="int32", name="note")
+    parts.append(keras.layers.Flatten()(keras.layers.Embedding(51, 3)(inputs["note"])))
+    x = keras.layers.Concatenate()(parts)
     x = keras.layers.Dense(12, activation="relu")(x)
     outputs = {
         "wide": keras.layers.Dense(5, name="wide")(x),
@@ -98,7 +105,8 @@ def _build_mixed(keras: Any, folder: Path) -> None:
     folder.mkdir()
     keras.Model(inputs, outputs).save(folder / "server.keras")
     arrays: dict[str, Any] = {name: values.astype(np.float32) for name, values in data.items()}
-    np.savez(folder / "calibration.npz", **arrays)
+    note = np.tril(random.integers(1, 51, (40, 6)), 3).astype(np.int32)
+    np.savez(folder / "calibration.npz", **arrays, note=note)
     (folder / "edgeship.toml").write_text(MIXED)
 
 

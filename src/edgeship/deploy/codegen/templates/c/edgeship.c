@@ -310,10 +310,9 @@ static void resize_tf(const es_input *in, const picture *p, workspace *w, float 
 
 static es_status read_numbers(const es_input *in, const es_raw *raw, float *tensor) {
   const float *values = in->kind == ES_TABLE ? tensor : raw->data;
-  const size_t channels = (size_t)in->channels;
   if (raw->count != in->edge.size) return ES_BAD_SIZE;
   if (in->kind == ES_TABLE && es_read_table(in, raw, tensor)) return ES_BAD_VALUE;
-  for (size_t i = 0; i < raw->count; i++) tensor[i] = shift(in, i % channels, values[i]);
+  for (size_t i = 0; i < raw->count; i++) tensor[i] = shift(in, i % (size_t)in->channels, values[i]);
   return ES_OK;
 }
 
@@ -347,6 +346,7 @@ es_status es_preprocess(const es_input *input, const es_raw *raw, void *scratch,
   workspace w;
   es_status status = ES_OK;
   if (input->kind == ES_AUDIO) return read_audio(input, raw, tensor);
+  if (input->kind == ES_TEXT) return es_read_text(input, raw, tensor);
   if (input->kind != ES_IMAGE) return read_numbers(input, raw, tensor);
   if ((status = open_picture(input, raw, &p))) return status;
   plan(input, &p, scratch, &w);

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { ES_IMAGE, ES_AUDIO, ES_WINDOW, ES_TABLE, ES_TENSOR } es_kind;
+typedef enum { ES_IMAGE, ES_AUDIO, ES_WINDOW, ES_TABLE, ES_TEXT, ES_TENSOR } es_kind;
 typedef enum { ES_STRETCH, ES_CONTAIN, ES_COVER } es_fit;
 typedef enum { ES_AREA, ES_PIL_BILINEAR, ES_TF_BILINEAR } es_resampler;
 typedef enum { ES_NEVER, ES_DARK, ES_LIGHT } es_ground;
@@ -50,6 +50,7 @@ typedef struct {
   size_t affine;               /* how many channels `multiply` and `add` have */
   const float *multiply, *add;
   const es_column *columns; /* table: as many as `channels` */
+  uint32_t buckets;         /* text: how many ids its words have */
   es_edge edge;
 } es_input;
 
@@ -75,8 +76,8 @@ typedef struct {
 } es_answer;
 
 /* What an app has in hand. Image: uint8, row by row, 1, 3 (red, green, blue) or 4 (with opacity) channels. Audio:
- * int16, interleaved. Table: `const char *const *`, the text of each column. Others: float32. `count`: values, of all
- * kinds but images. `orientation`: EXIF, 1 to 8. `rate` 0: unknown. */
+ * int16, interleaved. Table: `const char *const *`, the text of each column. Text: UTF-8. Others: float32. `count`:
+ * values, of a text bytes, of all kinds but images. `orientation`: EXIF, 1 to 8. `rate` 0: unknown. */
 typedef struct {
   const void *data;
   int height, width, channels, orientation;
@@ -112,6 +113,9 @@ es_status es_preprocess(const es_input *input, const es_raw *raw, void *scratch,
 
 /* The numbers of a row of texts, before the affine step (table.c). */
 es_status es_read_table(const es_input *input, const es_raw *raw, float *numbers);
+
+/* The ids of a text's first words, zeros after the end; ES_BAD_VALUE where it is no UTF-8 (table.c). */
+es_status es_read_text(const es_input *input, const es_raw *raw, float *ids);
 
 /* The bytes that the model takes, es_edge_bytes of them, from a tensor; and an output's numbers from its bytes. */
 void es_quantize(const es_edge *edge, const float *values, void *bytes);

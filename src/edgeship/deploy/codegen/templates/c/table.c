@@ -30,6 +30,40 @@ es_status es_read_table(const es_input *input, const es_raw *raw, float *numbers
   return ES_OK;
 }
 
+/* As RFC 3629 has it: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
+static int is_utf8(const uint8_t *bytes, size_t count) {
+  for (size_t i = 0; i < count;) {
+    const uint8_t head = bytes[i++];
+    const int more = head < 0x80 ? 0 : head >= 0xC2 && head < 0xE0 ? 1 : head >= 0xE0 && head < 0xF0 ? 2 : 3;
+    if (more == 3 && (head < 0xF0 || head > 0xF4)) return 0;
+    const uint8_t low = head == 0xE0 ? 0xA0 : head == 0xF0 ? 0x90 : 0x80;
+    const uint8_t high = head == 0xED ? 0x9F : head == 0xF4 ? 0x8F : 0xBF;
+    for (int part = 0; part < more; part++, i++)
+      if (i >= count || bytes[i] < (part ? 0x80 : low) || bytes[i] > (part ? 0xBF : high)) return 0;
+  }
+  return 1;
+}
+
+es_status es_read_text(const es_input *input, const es_raw *raw, float *ids) {
+  const uint8_t *bytes = raw->data;
+  uint32_t hash = 0;
+  size_t words = 0;
+  int inside = 0;
+  if (!is_utf8(bytes, raw->count)) return ES_BAD_VALUE;
+  for (size_t i = 0; i < input->edge.size; i++) ids[i] = 0;
+  for (size_t i = 0; i < raw->count; i++) {
+    const uint32_t byte = bytes[i] >= 'A' && bytes[i] <= 'Z' ? bytes[i] + 32u : bytes[i];
+    const int part = byte >= 0x80 || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+    if (part && !inside && ++words > input->edge.size) break;
+    if (part) {
+      hash = ((inside ? hash : 2166136261u) ^ byte) * 16777619u; /* FNV-1a */
+      ids[words - 1] = (float)(1 + hash % input->buckets);
+    }
+    inside = part;
+  }
+  return ES_OK;
+}
+
 /* softmax(z / temperature), of logits z or of the logarithms of probabilities. */
 static void calibrate(const es_decision *decision, float *scores, size_t count) {
   double most = scores[0], total = 0;

@@ -5,6 +5,7 @@ The same for every model; what differs is in contract.py. Needs numpy alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 FIXED = 22  # bits behind the point of pil-bilinear's weights
 LEVELS = np.arange(256, dtype=np.float32)
+WORD = re.compile(rb"[0-9a-z\x80-\xff]+")
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ class Column:
 class Input:
     """An input: the steps from raw data to its tensor, in this order.
 
-    `kind`: image, audio, window, table or tensor. Of images: `flatten` is the ground under what is transparent (-1: no opacity
-    is taken), `grey` what red, green and blue count in grey in thousandths, `invert` the ground ("dark", "light", "") that a
-    picture's rim must have, `border` what lies around the picture (-1: the mean of its rim), `swap` whether red and blue change
-    places. `channels`: of an image's tensor, else of the raw data.
+    `kind`: image, audio, window, table, text or tensor. Of images: `flatten` is the ground under what is transparent (-1: no
+    opacity is taken), `grey` what red, green and blue count in grey in thousandths, `invert` the ground ("dark", "light", "")
+    that a picture's rim must have, `border` what lies around the picture (-1: the mean of its rim), `swap` whether red and blue
+    change places. `channels`: of an image's tensor, else of the raw data. `buckets`: how many ids the words of a text have.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Input:
     multiply: tuple[float, ...] = ()
     add: tuple[float, ...] = ()
     columns: tuple[Column, ...] = ()
+    buckets: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,15 @@ class Case:
     clear: bool
 
 
-def preprocess(given: Input, raw: Array | Sequence[str | float], *, orientation: int = 1, rate: int = 0) -> Array:
+def preprocess(given: Input, raw: Array | Sequence[str | float] | str, *, orientation: int = 1, rate: int = 0) -> Array:
     """The float32 tensor of one sample, in the shape that the model takes.
 
     `raw`: an image is uint8 (H, W, 1, 3 or 4) with its EXIF orientation, audio int16 (samples, channels) with its rate, a table a
-    text or number per column, all others float32. Raises ValueError for what this input does not take.
+    text or number per column, a text a str, all others float32. Raises ValueError for what this input does not take.
     """
-    if given.kind == "table":
+    if given.kind == "text" and isinstance(raw, str):
+        values = _read_text(given, raw)
+    elif given.kind == "table":
         values = _read_table(given, raw)
     elif not isinstance(raw, np.ndarray):
         raise ValueError(f"'{given.name}' takes an array")
@@ -178,6 +183,17 @@ def _read_table(given: Input, row: Array | Sequence[str | float]) -> Array:
         _require(number >= 0, f"{value!r} is none of a column's values")
         numbers.append(number)
     return np.array(numbers, np.float32)
+
+
+def _read_text(given: Input, text: str) -> Array:
+    """The ids of the first words: 1 + FNV-1a % buckets of runs of ASCII letters, digits and bytes beyond ASCII; then zeros."""
+    ids = np.zeros(given.edge.shape, np.float32)
+    for place, word in enumerate(WORD.findall(text.encode().lower())[: ids.size]):
+        number = 2166136261
+        for byte in word:
+            number = (number ^ byte) * 16777619 & 0xFFFFFFFF
+        ids.flat[place] = 1 + number % given.buckets
+    return ids
 
 
 def _read_audio(given: Input, raw: Array, rate: int) -> Array:

@@ -20,7 +20,7 @@ class Predictor:
     def __init__(self, model: Path = MODEL) -> None:
         self.engine = LiteRtEngine(model, [item.edge for item in INPUTS], [item.edge for item in OUTPUTS])
 
-    def predict(self, *raws: Array | Sequence[str | float], orientation: int = 1) -> list[Array]:
+    def predict(self, *raws: Array | Sequence[str | float] | str, orientation: int = 1) -> list[Array]:
         """The outputs, float32, for the raw data of each input (`core.preprocess`)."""
         tensors = [preprocess(item, raw, orientation=orientation) for item, raw in zip(INPUTS, raws, strict=True)]
         return self.answer(tensors)
@@ -31,7 +31,7 @@ class Predictor:
         return [dequantize(item.edge, value) for item, value in zip(OUTPUTS, self.engine.run(given), strict=True)]
 
     def classify(
-        self, raw: Array | Sequence[str | float], count: int = 3, orientation: int = 1
+        self, raw: Array | Sequence[str | float] | str, count: int = 3, orientation: int = 1
     ) -> list[tuple[int, str, float]]:
         """The best answers of the first output as index, label and score."""
         return decide(OUTPUTS[0], self.predict(raw, orientation=orientation)[0], count)

@@ -3,7 +3,9 @@
  * The same for every model; what differs is in contract.ts. Needs nothing but the language.
  */
 
-export type Kind = 'image' | 'audio' | 'window' | 'table' | 'tensor';
+import {readTable, readText} from './texts';
+
+export type Kind = 'image' | 'audio' | 'window' | 'table' | 'text' | 'tensor';
 export type DType = 'float32' | 'int8' | 'uint8' | 'int16' | 'int32';
 
 /** How a tensor lies in the model's file: its position among inputs or outputs, its form, its quantization (scale 0: none). */
@@ -47,6 +49,8 @@ export interface Input {
   rate?: number;
   /** Of a table: a category has values, and `unknown` for any other (-1: refused); a number may have one for no text. */
   columns?: readonly {values: readonly string[]; unknown: number; missing?: number}[];
+  /** Of a text: how many ids its words have. */
+  buckets?: number;
   multiply?: readonly number[];
   add?: readonly number[];
 }
@@ -70,8 +74,8 @@ export interface Picture {
   orientation?: number;
 }
 
-/** What an app has in hand: a picture, PCM (interleaved), the texts of a table's row, or numbers. */
-export type Raw = Picture | {data: Int16Array; rate?: number} | {data: readonly string[]} | {data: Float32Array};
+/** What an app has in hand: a picture, PCM (interleaved), the texts of a table's row, one text, or numbers. */
+export type Raw = Picture | {data: Int16Array; rate?: number} | {data: readonly string[] | string | Float32Array};
 
 /** What runs the model: bytes of each input and output in the contract's order. */
 export interface Engine {
@@ -84,6 +88,7 @@ export interface Engine {
 export function preprocess(input: Input, raw: Raw): Float32Array {
   if (input.kind === 'image') return readPicture(input, raw as Picture);
   if (input.kind === 'audio') return readAudio(input, raw as {data: Int16Array; rate?: number});
+  if (input.kind === 'text') return readText(input, raw.data as string);
   ensure(raw.data.length === input.edge.size, `${raw.data.length} values, which '${input.name}' does not take`);
   const numbers = input.kind === 'table' ? readTable(input, raw.data as string[]) : (raw.data as Float32Array);
   return numbers.map((value, at) => shift(input, at % input.channels, value));
@@ -117,7 +122,7 @@ export function top(scores: Float32Array, count: number, labels: readonly string
   return order.sort((one, other) => other.score - one.score || one.index - other.index).slice(0, count);
 }
 
-function ensure(holds: boolean, otherwise: string): void {
+export function ensure(holds: boolean, otherwise: string): void {
   if (!holds) throw new Error(otherwise);
 }
 
@@ -137,16 +142,6 @@ function shift(input: Input, channel: number, value: number): number {
   if (!input.multiply || !input.add) return value;
   const at = input.multiply.length > 1 ? channel : 0;
   return Math.fround(value * Math.fround(input.multiply[at]!)) + Math.fround(input.add[at]!);
-}
-
-function readTable(input: Input, row: readonly string[]): Float32Array {
-  return Float32Array.from(input.columns!, ({values, unknown, missing}, at) => {
-    if (missing !== undefined && row[at] === '') return missing;
-    const place = values.length ? values.indexOf(row[at]!) : Number(row[at]);
-    const value = values.length && place < 0 ? unknown : place;
-    ensure(Number.isFinite(value) && !(values.length && value < 0), `'${row[at]}' is no value of column ${at}`);
-    return value;
-  });
 }
 
 function readAudio(input: Input, raw: {data: Int16Array; rate?: number}): Float32Array {

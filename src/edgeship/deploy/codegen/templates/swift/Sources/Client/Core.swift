@@ -1,7 +1,7 @@
 // The core of a client: from what an app has in hand to the model's tensors, and from its outputs to answers.
 // The same for every model; what differs is in Contract.swift. Needs nothing but the language.
 
-public enum Kind { case image, audio, window, table, tensor }
+public enum Kind { case image, audio, window, table, text, tensor }
 
 public enum DType: Int {
   case float32, int8, uint8, int16, int32
@@ -47,7 +47,8 @@ public struct Column {
   var missing: Float? = nil
 }
 
-/// An input. `channels`: of an image's tensor, else of the raw data. The factors are one number, or one a channel.
+/// An input. `channels`: of an image's tensor, else of the raw data. The factors are one number, or one a channel. `buckets`: how
+/// many ids the words of a text have.
 public struct Input {
   public let name: String
   public let kind: Kind
@@ -57,6 +58,7 @@ public struct Input {
   var mono = false, rate = 0
   var multiply: [Float] = [], add: [Float] = []
   var columns: [Column] = []
+  var buckets = 0
 }
 
 /// An output; `tolerance` is the largest difference of a right device from the goldens.
@@ -80,11 +82,12 @@ public struct Picture {
   }
 }
 
-/// What an app has in hand: a picture, PCM (interleaved; rate 0: unknown), the texts of a table's row, or numbers.
+/// What an app has in hand: a picture, PCM (interleaved; rate 0: unknown), the texts of a table's row, one text, or numbers.
 public enum Raw {
   case picture(Picture)
   case sound([Int16], rate: Int)
   case row([String])
+  case text(String)
   case numbers([Float])
 }
 
@@ -107,6 +110,7 @@ public func preprocess(_ input: Input, _ raw: Raw) throws -> [Float] {
   case .row(let texts):
     try ensure(texts.count == input.columns.count, "\(texts.count) texts, which '\(input.name)' does not take")
     return try readNumbers(input, zip(input.columns, texts).map(readText))
+  case .text(let text): return readWords(input, text)
   case .numbers(let values): return try readNumbers(input, values)
   }
 }
@@ -151,7 +155,7 @@ public func top(_ scores: [Float], _ count: Int, labels: [String] = []) -> [(ind
   return order.prefix(count).map { ($0, $0 < labels.count ? labels[$0] : "", scores[$0]) }
 }
 
-private func ensure(_ holds: Bool, _ otherwise: @autoclosure () -> String) throws {
+func ensure(_ holds: Bool, _ otherwise: @autoclosure () -> String) throws {
   if !holds { throw ClientError(description: otherwise()) }
 }
 
@@ -171,17 +175,6 @@ private func shift(_ input: Input, _ channel: Int, _ value: Float) -> Float {
 private func readNumbers(_ input: Input, _ values: [Float]) throws -> [Float] {
   try ensure(values.count == input.edge.size, "\(values.count) values, which '\(input.name)' does not take")
   return values.indices.map { shift(input, $0 % input.channels, values[$0]) }
-}
-
-private func readText(_ column: Column, _ text: String) throws -> Float {
-  if let missing = column.missing, text.isEmpty { return missing }
-  if column.values.isEmpty {
-    guard let number = Double(text) else { throw ClientError(description: "'\(text)' is no number") }
-    return Float(number)
-  }
-  let place = column.values.firstIndex(of: text) ?? column.unknown
-  try ensure(place >= 0, "'\(text)' is none of a column's values")
-  return Float(place)
 }
 
 private func readSound(_ input: Input, _ samples: [Int16], _ rate: Int) throws -> [Float] {
