@@ -132,7 +132,8 @@ def spread_of(package: Package) -> float:
 def _list_good(package: Package) -> Iterator[Samples]:
     """Samples that the model knows, a little moved, some of them as another class; then fewer and none of those.
 
-    For a head that holds what it knows but loosely: those that judge, as they are, and as the shipped head answers them.
+    For a head that loses what it knows by any of them: those that judge, and then the replayed ones, with targets that pull
+    against theirs.
     """
     known = package.replay
     count = min(SAMPLES, len(known))
@@ -145,11 +146,12 @@ def _list_good(package: Package) -> Iterator[Samples]:
         target[moved] = _move_targets(package, target[moved])
         yield Samples(features.astype(np.float32), target)
     yield Samples(features.astype(np.float32), known.target[:count])
-    judging = _repeat_held_out(package.guard)
-    yield judging
-    anchored = judging.features * np.float32(1.5)  # more than twice the curvature would be too much for the rate
-    scores = compute_scores(anchored, package.head)
-    yield Samples(anchored, apply_activation(scores, package.activation).astype(np.float32))
+    yield _repeat_held_out(package.guard)
+    answers = apply_activation(compute_scores(known.features, package.head), package.activation)
+    for share in (0.5, 0.8, 1.0):
+        pulled = answers + share * (answers - known.target)
+        target = pulled if package.activation == "linear" else pulled.clip(0, 1)
+        yield _repeat_held_out(Samples(known.features, target.astype(np.float32)))
 
 
 def _repeat_held_out(samples: Samples) -> Samples:

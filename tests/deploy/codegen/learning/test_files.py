@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 from edgeship.bundle.bundle import open_bundle, seal_bundle
+from edgeship.bundle.head_learning import HeadLearning
+from edgeship.bundle.manifest import Manifest
 from edgeship.client.learning.package import open_package
 from edgeship.deploy.codegen.client import describe_client
 from edgeship.errors import InputError
 from edgeship.runtimes.clients.lanes import LANES
+from edgeship.storage import digest
 from edgeship.types import to_json
 from tests.deploy.codegen.conftest import edgeship, run
 from tests.deploy.codegen.learning.conftest import ACTIVATIONS
@@ -85,13 +88,15 @@ def test_the_same_bundle_gives_the_same_files(bundle_of, learning_clients, tmp_p
     edgeship("deploy", "codegen", bundle_of("softmax"), "--for", "c", "--out", tmp_path)  # takes its place
 
 
-def change_learning(bundle: Path, **change: Any) -> Path:
-    manifest = open_bundle(bundle).manifest
-    assert manifest.learning
-    learning = replace(manifest.learning, **change)
+def change_learning(bundle: Path, manifest: Manifest, **change: Any) -> None:
+    learning = replace(learning_of(manifest), **change)
     (bundle / "learning" / "learning.json").write_text(json.dumps(to_json(learning)))
     seal_bundle(bundle, replace(manifest, learning=learning))
-    return bundle
+
+
+def learning_of(manifest: Manifest) -> HeadLearning:
+    assert manifest.learning
+    return manifest.learning
 
 
 @pytest.mark.parametrize("file", ["learning.json", "head.npz", "replay.npz", "base-int8.tflite"])
@@ -123,31 +128,29 @@ def test_a_learning_json_that_is_none_is_refused(bundle_of, tmp_path):
         describe_client(open_bundle(copy), ARTIFACT)
 
 
-@pytest.mark.parametrize("shape", ["features", "outputs", "replay"])
-def test_numbers_that_do_not_fit_are_refused(shape, bundle_of, tmp_path):
+@pytest.mark.parametrize("what", ["features", "head", "replay"])
+def test_numbers_that_do_not_fit_are_refused(what, bundle_of, tmp_path):
     copy = shutil.copytree(bundle_of("softmax"), tmp_path / "bundle")
-    learning = open_bundle(copy).manifest.learning
-    assert learning
-    if shape == "replay":
-        change_learning(copy, samples=replace(learning.samples, replay=255))
-    else:
-        change_learning(copy, **{shape: getattr(learning, shape) + (0 if shape == "outputs" else 1)}, rate=0.2)
-    if shape == "outputs":
-        with np.load(copy / "learning" / "head.npz") as arrays:
-            np.savez(copy / "learning" / "head.npz", **{**arrays, "bias": np.array([1, 2, np.nan, 3], np.float32)})
-        from edgeship.storage import digest
-
-        files = {**learning.files, "head.npz": digest.of_path(copy / "learning" / "head.npz")}
-        change_learning(copy, files=files)
+    manifest, path = open_bundle(copy).manifest, copy / "learning" / "head.npz"
+    learning = learning_of(manifest)
+    with np.load(path) as arrays:
+        stored = dict(arrays)
+    if what == "head":
+        np.savez(path, **{**stored, "bias": np.array([1, 2, np.nan, 3], np.float32)})
+    changes: dict[str, Any] = {
+        "features": {"features": learning.features + 1},
+        "head": {"files": {**learning.files, "head.npz": digest.of_path(path)}},
+        "replay": {"samples": replace(learning.samples, replay=255)},
+    }
+    change_learning(copy, manifest, **changes[what])
     with pytest.raises(InputError, match="other numbers"):
         describe_client(open_bundle(copy), ARTIFACT)
 
 
 def test_a_head_without_a_base_for_clients_is_left_out(bundle_of, tmp_path):
     copy = shutil.copytree(bundle_of("softmax"), tmp_path / "bundle")
-    learning = open_bundle(copy).manifest.learning
-    assert learning
-    change_learning(copy, bases=tuple(base for base in learning.bases if base.format == "onnx"))
+    manifest = open_bundle(copy).manifest
+    change_learning(copy, manifest, bases=tuple(base for base in learning_of(manifest).bases if base.format == "onnx"))
     done = edgeship("deploy", "codegen", copy, "--for", "c,python", "--out", tmp_path / "out")
     assert "clients that do not learn: learning/ has no base for TensorFlow Lite" in done.stdout + done.stderr
     for language in ("c", "python"):
