@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def write_clients(bundle: Bundle, languages: Sequence[str], out: Path, artifact:
     for reason in sorted({client.not_counted for client in clients if client.not_counted}):
         print_notice(f"the clients have no counter: {reason}")
     for reason in sorted({client.not_learning for client in clients if client.not_learning}):
-        print_notice(f"clients that do not learn: {reason}")
+        print_notice(f"the clients do not learn: {reason}")
     folders = [out / language for language in languages]
     for language, folder in zip(languages, folders, strict=True):
         _check_replaceable(folder, language)
@@ -139,7 +140,13 @@ def _own_files(language: str) -> Iterator[tuple[str, str]]:
             text = path.read_text(encoding="utf-8")
             for name, own in IMPORTS.items():
                 text = text.replace(name, own)
-            yield f"{folder}/{path.name}", text
+            yield f"{folder}/{path.name}", _sort_imports(text)
+
+
+def _sort_imports(text: str) -> str:
+    """In the order of the names that the modules have in a client; each of ours is on a line of its own."""
+    parts = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("from ."))
+    return "".join(line for own, lines in parts for line in (sorted(lines) if own else lines))
 
 
 def _copy_head(head: Learning, root: Path, language: str, place: Path) -> None:
