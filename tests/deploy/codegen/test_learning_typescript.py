@@ -45,11 +45,9 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def built(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Built:  # noqa: F811
+def built(made: Made, tmp_path_factory: pytest.TempPathFactory, missing) -> Built:  # noqa: F811
     if reason := LANES["client-ts"].unavailable_reason():
-        if not shutil.which("node"):
-            pytest.skip(reason)
-        pytest.fail(f"{reason} (make clients)")
+        missing(f"client-ts: {reason} (make clients)")
     out, work = tmp_path_factory.mktemp("client"), tmp_path_factory.mktemp("work")
     edgeship("deploy", "codegen", made.bundle, "--for", "typescript", "--artifact", "tflite/int8", "--out", out)
     command = typescript_clients.build(out / "typescript", work)
