@@ -124,9 +124,9 @@ def write_client(client: Client, root: Path, language: str, draft: Path) -> None
             place.with_suffix("").write_text(template.render(client=client), encoding="utf-8", newline="\n")
         else:
             shutil.copyfile(path, place)
-    for name, content in _own_files(language):
-        if (draft / name).parent.is_dir():
-            (draft / name).write_text(content, encoding="utf-8", newline="\n")
+    for module, content in _own_files(language):
+        if (draft / module).parent.is_dir():
+            (draft / module).write_text(content, encoding="utf-8", newline="\n")
     _copy_data(client, root, draft)
     if client.learning:
         _copy_head(client.learning, root, language, draft / HEAD)

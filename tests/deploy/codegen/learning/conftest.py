@@ -41,7 +41,7 @@ def change_head(bundle: Path, activation: str) -> Path:
     np.savez(folder / "replay.npz", **stored)
     learning = replace(
         manifest.learning,
-        activation=activation,
+        activation=activation,  # type: ignore[arg-type]  # one of ACTIVATIONS
         rate=float(f"{safe_rate(package.replay.features, activation):.3g}"),
         files={**manifest.learning.files, "replay.npz": digest.of_path(folder / "replay.npz")},
     )
