@@ -25,6 +25,7 @@ from edgeship.runtimes.clients import typescript_clients
 from edgeship.runtimes.clients.lanes import LANES
 from edgeship.runtimes.clients.tools import tflite_library
 from tests.deploy.codegen.conftest import DRIVERS, edgeship
+from tests.deploy.codegen.learning.conftest import change_head
 from tests.deploy.codegen.made_up.mutants import Change
 from tests.learning.head.conftest import Made, made  # noqa: F401  # a fixture
 
@@ -64,6 +65,20 @@ def selftest(command: list[str], client: Path) -> dict[str, Any]:
 def test_a_right_client_learns_what_edgeship_learns(built):
     result = selftest(built.command, built.client)
     assert result["passed"] is True and result["failures"] == []
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+@pytest.mark.parametrize("lane", ["client-ts", "client-ts-litert"])
+def test_other_heads_learn_too(activation, lane, made, tmp_path, missing):  # noqa: F811
+    if reason := LANES[lane].unavailable_reason():
+        missing(f"{lane}: {reason} (make clients)")
+    bundle = change_head(shutil.copytree(made.bundle, tmp_path / "bundle"), activation)
+    edgeship("deploy", "codegen", bundle, "--for", "typescript", "--artifact", "tflite/int8", "--out", tmp_path)
+    (tmp_path / "work").mkdir()
+    failures = LANES[lane].run_selftest(tmp_path / "typescript", tmp_path / "work")["failures"]
+    # LiteRT.js takes no open batch, which the model has here; what is taught is the base.
+    assert {failure["what"] for failure in failures} == (set() if lane == "client-ts" else {"output"})
 
 
 @dataclass(frozen=True)
@@ -333,3 +348,19 @@ def test_another_file_in_head_fails_the_self_test(name, built, tmp_path):
     (client / "head" / name).write_bytes(content[:-300] + bytes([content[-300] ^ 1]) + content[-299:])
     (failure,) = selftest(built.command, client)["failures"]
     assert failure["detail"] == f"Error: head/{name}: another file than this client was generated for"
+
+
+def test_the_base_takes_one_sample_at_a_time(built, made):  # noqa: F811
+    """What LiteRT.js asks for; the numbers are those of the bundle's base."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    answers = []
+    for path in (built.client / "head" / "base.tflite", made.bundle / "learning" / "base-int8.tflite"):
+        interpreter = Interpreter(str(path))
+        interpreter.allocate_tensors()
+        details = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+        answers.append([[-1 in item["shape_signature"] for item in details]])
+        image = np.arange(64, dtype=np.float32).reshape(1, 8, 8, 1)
+        (features,) = interpreter.get_signature_runner()(image=image).values()
+        answers[-1].append(features.tolist())
+    assert answers[0] == [[False, False], answers[1][1]] and answers[1][0] == [True, True]
