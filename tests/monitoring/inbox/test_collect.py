@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import http.client
 import json
+import math
 import os
 import signal
 import socket
@@ -22,7 +24,12 @@ import pytest
 
 from edgeship import api
 from edgeship.errors import InputError
+from edgeship.monitoring.inbox.bundles import BundleSources
+from edgeship.monitoring.inbox.collector.known import KnownBundles
 from edgeship.monitoring.inbox.collector.rate_limit import RateLimit
+from edgeship.monitoring.inbox.collector.writer import Writer
+from edgeship.monitoring.inbox.inbox import Inbox, open_filled
+from edgeship.monitoring.inbox.place import parse_store
 from edgeship.monitoring.reports.read import MOST_BYTES, read_report
 from tests.monitoring.inbox.samples import Json, mix_traffic, report_of, to_line, write_bundle_with_profile
 from tests.monitoring.inbox.stores import ask_store, is_there
@@ -235,6 +242,22 @@ def test_a_bundle_that_is_published_meanwhile_is_known(
         assert Sender(url).post(report_of(other, 9))[0] == 422
         assert api.ingest_reports([file], store=store, bundles=[other]).new == 1
         assert Sender(url).post(report_of(other, 9))[0] == 201
+
+
+def test_reports_that_arrive_while_bundles_are_read_again_are_judged_by_what_is_found(
+    bundle: Path, tmp_path: Path
+) -> None:
+    async def look_three_times(inbox: Inbox) -> list[bool]:
+        known, writer = KnownBundles(inbox, BundleSources()), Writer(inbox)
+        known._looked_at = -math.inf
+        try:
+            looks = await asyncio.gather(known.look_again(writer), known.look_again(writer))
+            return [*looks, await known.look_again(writer)]
+        finally:
+            await writer.close()
+
+    with open_filled(parse_store(str(tmp_path)), BundleSources((bundle,)).read()) as inbox:
+        assert asyncio.run(look_three_times(inbox)) == [True, True, False]
 
 
 def test_a_store_that_cannot_be_written_is_told_and_asked_again(bundle: Path, store: str) -> None:

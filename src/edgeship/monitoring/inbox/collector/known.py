@@ -30,8 +30,11 @@ class KnownBundles:
         self.found: Sequence[BundleProfile] = ()  # by the last look
 
     async def look_again(self, writer: Writer) -> bool:
-        """Read channel, registry and inbox again, unless that was done just now; whether it was."""
+        """Read channel, registry and inbox again, unless that was done just now; whether it was since this was called."""
+        called_at = time.monotonic()
         async with self._lock:
+            if self._looked_at >= called_at:  # for another report, while this one waited
+                return True
             if time.monotonic() - self._looked_at < PAUSE:
                 return False
             try:
