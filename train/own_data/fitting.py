@@ -12,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from edgeship.train.dataset import Array
+from edgeship.train.own_data import networks, protocol
 from edgeship.train.own_data.card import EpochLoss
-from edgeship.train.own_data.configuration import Plan
-from edgeship.train.own_data.samples import Samples, Target
+from edgeship.train.own_data.configuration import Configuration, Plan
+from edgeship.train.own_data.samples import OwnData, Prepared, Samples, Target
 
 SECONDS_PER_EVENT = 0.3  # between two progress events
 STEPS = 2000  # of a training, as far as MOST_EPOCHS allows
@@ -34,7 +35,7 @@ def plan_training(samples: int, epochs: int | None) -> Plan:
 
 
 def read_batches(samples: Samples, targets: Array, batch: int, seed: int | None = None) -> Any:
-    """Batches of inputs and targets (one a sample) as a dataset, with a seed in a new order each time.
+    """Batches of inputs and targets (n, ...) as a dataset, with a seed in a new order each time.
 
     Small samples are held in memory, larger ones read as they come.
     """
@@ -53,7 +54,7 @@ def read_batches(samples: Samples, targets: Array, batch: int, seed: int | None 
 
     signature = (
         {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in example.items()},
-        tf.TensorSpec((None,), targets.dtype),
+        tf.TensorSpec((None, *targets.shape[1:]), targets.dtype),
     )
     batches = tf.data.Dataset.from_generator(read, output_signature=signature)
     return batches.apply(tf.data.experimental.assert_cardinality(math.ceil(len(samples) / batch))).prefetch(2)
@@ -94,6 +95,31 @@ class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
 
+def train_network(
+    data: OwnData,
+    prepared: Prepared,
+    rows: Array,
+    validation: Array | None,
+    target: Target,
+    configuration: Configuration,
+    seed: int,
+    tell: Callable[..., None],
+    watch: Watch | None = None,
+) -> tuple[Any, tuple[EpochLoss, ...]]:
+    """A network of a configuration, trained on some rows (int64, sorted), with its curve (see `fit`).
+
+    Without `validation` rows they validate one another (`fit_crossed`).
+    """
+    train = Samples(prepared.inputs, data.targets, rows)
+    keras.utils.set_random_seed(seed)
+    model = prepared.build(train, target, configuration.size)
+    if validation is None:
+        parts = protocol.part_rows(data, rows, networks.BRANCHES)
+        return model, fit_crossed(model, train, parts, target, configuration.plan, seed, tell, watch)
+    judging = Samples(prepared.inputs, data.targets, validation)
+    return model, fit(model, train, judging, target, configuration.plan, seed, tell, watch)
+
+
 def fit(
     model: Any,
     train: Samples,
@@ -108,7 +134,48 @@ def fit(
 
     `watch` is told each epoch, counted from 1, with its validation loss, and ends the training where it says true.
     """
-    each = math.ceil(len(train) / plan.batch)
+    learned = read_batches(train, _scaled(train, target), plan.batch, seed)
+    judged = read_batches(validation, _scaled(validation, target), PREDICTED)
+    return _fit_batches(model, _loss(target), learned, judged, len(train), plan, tell, watch)
+
+
+def fit_crossed(
+    model: Any,
+    samples: Samples,
+    parts: Array,
+    target: Target,
+    plan: Plan,
+    seed: int,
+    tell: Callable[..., None],
+    watch: Watch | None = None,
+) -> tuple[EpochLoss, ...]:
+    """Train a network whose branches are apart (`networks.table_network`): none of the samples is kept from all of it.
+
+    `parts` (int64, of the shape of `samples`) says which branch does not learn from a sample; what that branch says of it is the
+    validation loss. So all samples are learned from, and all choose the epoch; the average of branches that learned from
+    different samples varies less than one (Breiman, "Bagging Predictors", 1996; Wolpert's out-of-sample estimates, 1992).
+    """
+    values = _scaled(samples, target).astype(np.float32)[:, None]
+    unseen = np.eye(networks.BRANCHES, dtype=np.float32)[parts]
+    shares = (1 - unseen) / (networks.BRANCHES - 1)
+    learned = read_batches(samples, np.concatenate([values, shares], axis=1), plan.batch, seed)
+    judged = read_batches(samples, np.concatenate([values, unseen], axis=1), PREDICTED)
+    return _fit_batches(
+        networks.stack_branches(model), _BranchLoss(target), learned, judged, len(samples), plan, tell, watch
+    )
+
+
+def _fit_batches(
+    model: Any,
+    loss: Any,
+    learned: Any,
+    judged: Any,
+    samples: int,
+    plan: Plan,
+    tell: Callable[..., None],
+    watch: Watch | None,
+) -> tuple[EpochLoss, ...]:
+    each = math.ceil(samples / plan.batch)
     steps = each * plan.epochs
     warmup = round(steps * plan.warmup)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -116,21 +183,39 @@ def fit(
     )
     model.compile(
         keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay),
-        _loss(target),
+        loss,
         jit_compile=False,
         steps_per_execution=min(each, STEPS_AT_ONCE),
     )
     recorder = _Recorder(tell, each, plan.epochs)
     patience = max(3, round(plan.epochs * PATIENCE))
     best = keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True)
-    model.fit(
-        read_batches(train, _scaled(train, target), plan.batch, seed),
-        epochs=plan.epochs,
-        validation_data=read_batches(validation, _scaled(validation, target), PREDICTED),
-        callbacks=[recorder, best, *([_Watcher(watch)] if watch else [])],
-        verbose=0,
-    )
+    watchers = [_Watcher(watch)] if watch else []
+    model.fit(learned, epochs=plan.epochs, validation_data=judged, callbacks=[recorder, best, *watchers], verbose=0)
     return tuple(recorder.curve)
+
+
+class _BranchLoss(keras.losses.Loss):  # type: ignore[misc]
+    """Losses (n,) of scores (n, branches, outputs); wanted (n, 1 + branches) are the value or class, and what each branch counts.
+
+    A class, as Keras drops the last axis of one output where the loss is a function.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self._target = target
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        ops = keras.ops
+        value, shares = y_true[:, :1], y_true[:, 1:]
+        if not self._target.is_class:
+            losses = ops.square(y_pred[..., 0] - value)
+        elif self._target.is_binary:
+            losses = ops.softplus(y_pred[..., 0]) - y_pred[..., 0] * value
+        else:
+            classes = ops.repeat(ops.cast(value, "int32"), y_pred.shape[1], axis=1)
+            losses = keras.losses.sparse_categorical_crossentropy(classes, y_pred, from_logits=True)
+        return ops.sum(losses * shares, axis=1)
 
 
 def _loss(target: Target) -> str:

@@ -5,7 +5,7 @@ Keras is imported where a network is built, so that a source can be read without
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from edgeship.train.own_data.samples import Samples, Target
 NUMBERS, CATEGORIES, DATES = "numbers", "categories", "dates"
 UNITS, BRANCHES = 96, 4  # of a table's network: so many units a layer, and networks side by side
 EMBEDDING = 6
+VECTORS, BRANCH = "vectors", "branch"  # how names of layers begin: of categories, and of a whole network of several
 MOST_BINS = 4096  # of all columns
 QUANTILE_ROWS = 100_000  # that bins are found by
 FRAME = 0.032  # seconds of sound that a spectrum is of; half of each is in the next one
@@ -29,13 +30,19 @@ LARGE_SIDE = 48  # pixels from which on a picture is halved once more
 PICTURE_FILTERS = (24, 48, 96, 128), (16, 32, 64, 96, 128)  # by block, of small pictures and of large ones
 WINDOW_FILTERS, SOUND_FILTERS = (32, 48, 64, 96, 128), (16, 32, 48, 64, 96)
 TABLE_SIZES = SizeRange(NetworkSize(1.0, 2, 0.1), (1 / 3, 4.0), (1, 4), (0.0, 0.5), (0, 24))
-MANY_ROWS, USUAL_BINS = 2000, 12  # so many training rows tell quantiles well; of fewer, bins are a matter of tuning
+MANY_ROWS, USUAL_BINS = 2000, 12  # so many training rows tell quantiles well, and can spare some that only validate
 WINDOW_SIZES = SizeRange(NetworkSize(1.0, 3, 0.3), (0.5, 2.0), (2, 5), (0.0, 0.6))
 SOUND_SIZES = SizeRange(NetworkSize(1.0, 3, 0.2), (0.5, 2.0), (2, 5), (0.0, 0.6))
 
 
 def table_network(
-    train: Samples, target: Target, size: NetworkSize, *, entries: int, calendar: Array | None = None
+    train: Samples,
+    target: Target,
+    size: NetworkSize,
+    *,
+    entries: int,
+    calendar: Array | None = None,
+    apart: bool = False,
 ) -> Any:
     """A network on `numbers` (n, columns), float32 in their own units, and `categories` (n, columns), int32 places in one list.
 
@@ -43,37 +50,76 @@ def table_network(
     Numbers are normalized by the training rows; a category becomes a learned vector.
     Several small networks stand side by side and their scores are averaged: trained together they vary less than one
     (Gorishniy et al., "TabM", ICLR 2025, for that and for its strength beside boosted trees). A linear model beside them
-    learns what is linear (Cheng et al., "Wide & Deep Learning", 2016).
+    learns what is linear (Cheng et al., "Wide & Deep Learning", 2016). `apart`: the networks share nothing that is learned, and
+    each has a linear model of its own, so that they can be trained on different rows (`fitting.fit_crossed`).
     """
     from keras import Input, Model, layers
 
-    inputs, parts = [], []
-    if NUMBERS in train.inputs:
-        inputs.append(Input((train.inputs[NUMBERS].shape[1],), name=NUMBERS))
-        parts.append(_normalize(inputs[-1], read_pieces(train, NUMBERS), "normalize"))
+    inputs = {
+        name: Input((train.inputs[name].shape[1],), dtype="float32" if name == NUMBERS else "int32", name=name)
+        for name in (NUMBERS, CATEGORIES, DATES)
+        if name in train.inputs
+    }
+    fixed = _fixed_features(inputs, train, size, calendar)
+
+    def join_features(of: str) -> Any:
+        parts = list(fixed)
+        if CATEGORIES in inputs:
+            vectors = layers.Embedding(entries, EMBEDDING, name=f"{VECTORS}{of}")(inputs[CATEGORIES])
+            parts.append(layers.Flatten(name=f"flatten{of}")(vectors))
+        return layers.Concatenate(name=f"row{of}")(parts) if len(parts) > 1 else parts[0]
+
+    if apart:
+        scores = []
+        for branch in range(BRANCHES):
+            features = join_features(str(branch))
+            deep = _deep_score(features, target, size, branch, "zeros")
+            linear = _score_layer(target, f"linear{branch}", "zeros")(features)
+            scores.append(layers.Add(name=f"{BRANCH}{branch}")([deep, linear]))
+        score = layers.Average(name="average")(scores)
+    else:
+        features = join_features("")
+        deep = layers.Average(name="average")(
+            [_deep_score(features, target, size, branch) for branch in range(BRANCHES)]
+        )
+        score = layers.Add(name="sum")([deep, _score_layer(target, "linear")(features)])
+    return Model(list(inputs.values()), _answer(score, target), name="table_network")
+
+
+def stack_branches(model: Any) -> Any:
+    """The same network (a `table_network` whose branches are apart) that gives each branch's scores: (n, branches, outputs)."""
+    from keras import Model, ops
+
+    scores = [model.get_layer(f"{BRANCH}{branch}").output for branch in range(BRANCHES)]
+    return Model(model.inputs, ops.stack(scores, axis=1))
+
+
+def _fixed_features(inputs: Mapping[str, Any], train: Samples, size: NetworkSize, calendar: Array | None) -> list[Any]:
+    """What is made of numbers and days by weights that are not learned."""
+    from keras import layers
+
+    parts = []
+    if NUMBERS in inputs:
+        parts.append(_normalize(inputs[NUMBERS], read_pieces(train, NUMBERS), "normalize"))
         if size.bins:
             parts.append(_encode_bins(parts[-1], train, size.bins))
-    if CATEGORIES in train.inputs:
-        inputs.append(Input((train.inputs[CATEGORIES].shape[1],), dtype="int32", name=CATEGORIES))
-        vectors = layers.Embedding(entries, EMBEDDING, name="vectors")(inputs[-1])
-        parts.append(layers.Flatten(name="flatten")(vectors))
-    if DATES in train.inputs and calendar is not None:
-        inputs.append(Input((train.inputs[DATES].shape[1],), dtype="int32", name=DATES))
+    if DATES in inputs and calendar is not None:
         days = layers.Embedding(*calendar.shape, trainable=False, name="calendar")
-        parts.append(layers.Flatten(name="days")(days(inputs[-1])))
+        parts.append(layers.Flatten(name="days")(days(inputs[DATES])))
         days.set_weights([calendar])
-    features = layers.Concatenate(name="row")(parts) if len(parts) > 1 else parts[0]
-    scores = []
-    for branch in range(BRANCHES):
-        hidden = features
-        for depth in range(size.depth):
-            units = _scale_count(UNITS, size)
-            hidden = layers.Dense(units, activation="relu", name=f"hidden{branch}_{depth}")(hidden)
-            hidden = layers.Dropout(size.dropout, seed=branch, name=f"dropout{branch}_{depth}")(hidden)
-        scores.append(_score_layer(target, f"score{branch}")(hidden))
-    deep = layers.Average(name="average")(scores)
-    sums = layers.Add(name="sum")([deep, _score_layer(target, "linear")(features)])
-    return Model(inputs, _answer(sums, target), name="table_network")
+    return parts
+
+
+def _deep_score(features: Any, target: Target, size: NetworkSize, branch: int, start: str = "glorot_uniform") -> Any:
+    """The scores of one of the small networks of a table, whose last weights `start` so."""
+    from keras import layers
+
+    hidden = features
+    for depth in range(size.depth):
+        units = _scale_count(UNITS, size)
+        hidden = layers.Dense(units, activation="relu", name=f"hidden{branch}_{depth}")(hidden)
+        hidden = layers.Dropout(size.dropout, seed=branch, name=f"dropout{branch}_{depth}")(hidden)
+    return _score_layer(target, f"score{branch}", start)(hidden)
 
 
 def table_sizes(rows: int, numbers: int) -> SizeRange:
@@ -264,11 +310,11 @@ def _convolve(layer: Any, features: Any) -> Any:
     return layers.ReLU(name=f"relu_{layer.name}")(normalized)
 
 
-def _score_layer(target: Target, name: str) -> Any:
+def _score_layer(target: Target, name: str, start: str = "glorot_uniform") -> Any:
     from keras import layers
 
     count = len(target.labels) if len(target.labels) > 2 else 1
-    return layers.Dense(count, name=name)
+    return layers.Dense(count, kernel_initializer=start, name=name)
 
 
 def _answer(scores: Any, target: Target) -> Any:

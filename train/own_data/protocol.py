@@ -30,11 +30,20 @@ SEED = 2026  # of the splits, whatever the seed of a training: models of the sam
 
 @dataclass(frozen=True)
 class Split:
-    """Numbers of samples (int64, sorted): the network learns from `train`, `validation` chooses its epoch, `test` judges it."""
+    """Numbers of samples (int64, sorted): the network learns from `train`, `validation` chooses its epoch, `test` judges it.
+
+    What is `seen` is all but the tested.
+    """
 
     train: Array
     validation: Array
     test: Array
+
+    @property
+    def seen(self) -> Array:
+        """The samples of `train` and `validation`, sorted."""
+        both: Array = np.sort(np.concatenate([self.train, self.validation]))
+        return both
 
 
 @dataclass(frozen=True)
@@ -108,16 +117,26 @@ def _repeat_folds(data: OwnData, folds: int, repeats: int, unit: str) -> tuple[P
     return Protocol(method, folds, unit, reason, repeats), splits
 
 
-def inner_splits(data: OwnData, split: Split, most: int) -> list[tuple[Array, Array]]:
+def inner_splits(data: OwnData, split: Split, most: int) -> list[tuple[Array, Array | None]]:
     """Up to `most` times training and validation rows of what a split does not test; the first are those of the split itself.
 
-    By time there is one: what is later than what is learned from.
+    By time there is one: what is later than what is learned from. Of few rows of a table there is one, too, without validation
+    rows: all are learned from, each by all but one branch of the network, which validates it.
     """
+    if len(split.seen) < data.crossed_below and data.times is None:
+        return [(split.seen, None)]
     own = (split.train, split.validation)
     if most == 1 or data.times is not None:
         return [own]
-    rest = np.sort(np.concatenate(own))
-    return [own, *itertools.islice(_parts(data, rest, VALIDATION_PARTS), 1, most)]
+    return [own, *itertools.islice(_parts(data, split.seen, VALIDATION_PARTS), 1, most)]
+
+
+def part_rows(data: OwnData, rows: Array, parts: int) -> Array:
+    """For each of the rows (int64, sorted) its part, int64 below `parts`; classes in proportion, groups whole."""
+    found = np.zeros(len(rows), np.int64)
+    for part, (_, held_out) in enumerate(_parts(data, rows, parts)):
+        found[np.searchsorted(rows, held_out)] = part
+    return found
 
 
 def _check_classes(data: OwnData) -> None:

@@ -119,7 +119,8 @@ class OwnData:
     missing, and `categorical` says which of these are places in a list. `describe_row` says which row or file a sample is,
     and `show_row` what is in it, and `draw_row` draws it where it is more than a row. `digest` is of what was read (sha256),
     `preprocessing` tells people what the model takes. `held_out` are the samples (int64) that the data itself has for tests,
-    where it has some; `source` and `licence` tell where it comes from.
+    where it has some; `source` and `licence` tell where it comes from. Of fewer than `crossed_below` samples that may be learned
+    from, `prepare` builds networks whose branches learn from different ones (`fitting.fit_crossed`).
     """
 
     kind: str
@@ -139,6 +140,7 @@ class OwnData:
     grouped_by: str = ""
     timed_by: str = ""
     trees: bool = False
+    crossed_below: int = 0
     held_out: Array | None = None
     source: str = "given with --data"
     licence: str = "see where it came from"

@@ -150,24 +150,17 @@ def _train_split(
     data: OwnData, split: Split, chosen: Configuration | None, seed: int, epochs: int | None, tell: Tell
 ) -> tuple[Trained, Outcome]:
     """A network and the baselines of one split; baselines need no validation samples, and are trained on these as well."""
-    import keras
-
     from edgeship.train.own_data import fitting
 
-    prepared = data.prepare(split.train)
-    target = data.target.scaled_by(data.targets[split.train])
-    train, validation, test = (
-        Samples(prepared.inputs, data.targets, rows) for rows in (split.train, split.validation, split.test)
-    )
-    used = chosen or Configuration(prepared.sizes.usual, fitting.plan_training(len(train), epochs))
-    keras.utils.set_random_seed(seed)
-    model = prepared.build(train, target, used.size)
-    curve = fitting.fit(model, train, validation, target, used.plan, seed, tell)
+    rows, validation = protocol.inner_splits(data, split, 1)[0]
+    prepared = data.prepare(rows)
+    target = data.target.scaled_by(data.targets[rows])
+    used = chosen or Configuration(prepared.sizes.usual, fitting.plan_training(len(rows), epochs))
+    model, curve = fitting.train_network(data, prepared, rows, validation, target, used, seed, tell)
     prepared.finish(model)
     model = networks.restore_units(model, target)
-    scores = fitting.predict(model, test, target)
-    seen = np.sort(np.concatenate([split.train, split.validation]))
-    beside = baselines.predict_baselines(data, seen, split.test, seed)
+    scores = fitting.predict(model, Samples(prepared.inputs, data.targets, split.test), target)
+    beside = baselines.predict_baselines(data, split.seen, split.test, seed)
     return Trained(model, prepared, target), Outcome(used, curve, scores, beside)
 
 

@@ -60,3 +60,52 @@ def test_bins_go_through_every_format(built: Path) -> None:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     artifacts = json.loads((built / "bundle" / "manifest.json").read_text())["artifacts"]
     assert {item["id"] for item in artifacts} >= {"tflite/float32", "onnx/float32", "tfjs/float32", "tflite/int8"}
+
+
+# In a process of its own, too. One epoch, as the best of several hangs on what all branches say.
+CROSS = """
+import sys
+import keras
+import numpy as np
+from edgeship.train.own_data import fitting, networks
+from edgeship.train.own_data.configuration import NetworkSize, Plan
+from edgeship.train.own_data.samples import Samples, Target
+kind = sys.argv[1]
+labels = {"two": ("a", "b"), "three": ("a", "b", "c"), "value": ()}[kind]
+random = np.random.default_rng(0)
+inputs = {
+    "numbers": random.normal(size=(200, 3)).astype(np.float32),
+    "categories": random.integers(0, 5, (200, 1)).astype(np.int32),
+}
+parts = np.arange(200) % networks.BRANCHES
+truth = random.normal(size=200).astype(np.float32) if kind == "value" else random.integers(0, len(labels), 200)
+def answer(targets):
+    keras.utils.set_random_seed(0)
+    samples, target = Samples(inputs, targets, np.arange(200)), Target("t", labels)
+    model = networks.table_network(samples, target, NetworkSize(1, 2, 0.1), entries=5, apart=True)
+    (epoch,) = fitting.fit_crossed(model, samples, parts, target, Plan(1, 16), 0, lambda **_: None)
+    scores = networks.stack_branches(model).predict(inputs, verbose=0)
+    return epoch, scores, model.predict(inputs, verbose=0)
+other = truth.copy()
+other[parts == 0] = truth[parts == 0][::-1] + (1 if kind == "value" else 0)
+(_, scores, _), (epoch, others, answers) = answer(truth), answer(other)
+np.testing.assert_array_equal(scores[:, 0], others[:, 0])
+assert all(np.abs(scores[:, branch] - others[:, branch]).max() > 1e-3 for branch in range(1, networks.BRANCHES))
+own = others[np.arange(200), parts]
+if kind == "value":
+    loss = np.square(own[:, 0] - other)
+    np.testing.assert_allclose(answers, others.mean(axis=1), atol=1e-5)
+elif kind == "two":
+    loss = np.logaddexp(0, own[:, 0]) - own[:, 0] * other
+else:
+    loss = np.log(np.exp(own).sum(axis=1)) - own[np.arange(200), other]
+np.testing.assert_allclose(epoch.validation_loss, loss.mean(), rtol=1e-4)
+"""
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("kind", ["two", "three", "value"])
+def test_a_branch_learns_nothing_from_the_rows_that_it_validates(kind: str) -> None:
+    """Other targets of its rows leave it as it is; and the validation loss is what each branch says of its own rows."""
+    done = subprocess.run([sys.executable, "-c", CROSS, kind], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -69,8 +69,33 @@ def test_trials_are_judged_on_samples_that_are_not_tested(grouped: bool) -> None
         for part, own in zip(found[0], (split.train, split.validation), strict=True):
             np.testing.assert_array_equal(part, own)
         for train, validation in found:
+            assert validation is not None
             assert not set(split.test) & {*train, *validation} and not {*train} & {*validation}
-        assert len(np.unique(np.concatenate([validation for _, validation in found]))) == sum(len(v) for _, v in found)
+        validated = [validation for _, validation in found if validation is not None]
+        assert len(np.unique(np.concatenate(validated))) == sum(map(len, validated))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_few_rows_of_a_table_validate_one_another(grouped: bool) -> None:
+    """All that is not tested is learned from, in parts of all classes, with no group in two of them."""
+    groups = {"groups": (np.arange(300) // 10).astype(str), "grouped_by": "box"} if grouped else {}
+    data = make_data(draw_classes(300), crossed_below=2000, **groups)
+    for split in choose_splits(data)[1]:
+        ((rows, validation),) = inner_splits(data, split, 3)
+        assert validation is None
+        np.testing.assert_array_equal(rows, np.setdiff1d(np.arange(300), split.test))
+        parts = protocol.part_rows(data, rows, 4)
+        shares = [data.targets[rows[parts == part]].mean() for part in range(4)]
+        assert max(shares) - min(shares) < (0.2 if grouped else 0.05)
+        if grouped:
+            pairs = set(zip(data.groups[rows], parts, strict=True)) if data.groups is not None else set()
+            assert len(pairs) == len({group for group, _ in pairs})
+
+
+def test_what_comes_later_validates_also_few_rows() -> None:
+    data = make_data(draw_classes(300), crossed_below=2000, times=np.arange(300), timed_by="day")
+    ((rows, validation),) = inner_splits(data, choose_splits(data)[1][0], 3)
+    assert validation is not None and rows.max() < validation.min()
 
 
 def test_of_many_samples_one_part_is_held_out_and_no_more_than_is_of_use() -> None:

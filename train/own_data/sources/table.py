@@ -21,7 +21,15 @@ from edgeship.storage import digest
 from edgeship.tables.reading import iterate_batches
 from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
-from edgeship.train.own_data.networks import CATEGORIES, DATES, NUMBERS, table_network, table_sizes
+from edgeship.train.own_data.networks import (
+    CATEGORIES,
+    DATES,
+    MANY_ROWS,
+    NUMBERS,
+    VECTORS,
+    table_network,
+    table_sizes,
+)
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.columns import (
     MISSING,
@@ -116,6 +124,7 @@ def read_table(
         timed_by=time or "",
         categorical=[False] * (len(rows.number_names) + FEATURES * len(rows.dates)) + [True] * len(rows.category_names),
         trees=True,
+        crossed_below=MANY_ROWS,
         notes=tuple(unused),
     )
 
@@ -201,7 +210,7 @@ def _prepare(rows: Rows, train: Array) -> Prepared:
         }
     unknown = [(int(offset), item) for offset, item in zip(offsets, lists, strict=False) if item.unknown < LEARNED]
     calendar = np.concatenate([item.table for item in calendars]) if calendars else None
-    build = partial(table_network, entries=int(offsets[-1]), calendar=calendar)
+    build = partial(table_network, entries=int(offsets[-1]), calendar=calendar, apart=len(train) < MANY_ROWS)
     sizes = table_sizes(len(train), len(rows.number_names))
     return Prepared(inputs, forms, build, sizes, partial(_set_unknown_vectors, unknown))
 
@@ -269,11 +278,11 @@ def _category_column(name: str, item: _ValueList) -> dict[str, Any]:
 def _set_unknown_vectors(lists: Sequence[tuple[int, _ValueList]], model: Any) -> None:
     """Give categories that training had few of the mean vector of the others, so that they count as an average row does."""
     for offset, item in lists:
-        layer = model.get_layer("vectors")
-        (vectors,) = layer.get_weights()
-        own = vectors[offset : offset + len(item.values)]
-        vectors[offset + len(item.values)] = np.average(own, axis=0, weights=item.counts)
-        layer.set_weights([vectors])
+        for layer in (layer for layer in model.layers if layer.name.startswith(VECTORS)):
+            (vectors,) = layer.get_weights()
+            own = vectors[offset : offset + len(item.values)]
+            vectors[offset + len(item.values)] = np.average(own, axis=0, weights=item.counts)
+            layer.set_weights([vectors])
 
 
 def _show_row(rows: Rows, row: int) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from edgeship.train.own_data.tuning.journal import Journal
 
-SCHEMA = 1  # of what a journal's trials mean
+SCHEMA = 2  # of what a journal's trials mean
 
 
 def check_tuning(options: TuningOptions) -> None:

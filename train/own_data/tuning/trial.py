@@ -10,7 +10,7 @@ from edgeship.light_dataclass import dataclass
 from edgeship.train.own_data import protocol
 from edgeship.train.own_data.configuration import Configuration
 from edgeship.train.own_data.protocol import Split
-from edgeship.train.own_data.samples import OwnData, Prepared, Samples
+from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.search_results import Trial
 from edgeship.train.own_data.tuning.halving import rung_epochs
 from edgeship.train.own_data.tuning.space import read_configuration
@@ -40,13 +40,13 @@ class TrialData:
         self.data = data
         most = MOST_SPLITS if len(split.validation) < FEW_SAMPLES else 1
         self.splits = protocol.inner_splits(data, split, most)
-        self.plan = fitting.plan_training(len(split.train), epochs)
+        self.plan = fitting.plan_training(len(self.splits[0][0]), epochs)
         self._prepared: list[Prepared] = []
 
     @property
     def validated(self) -> int:
         """The number of validation samples of all splits."""
-        return sum(len(validation) for _, validation in self.splits)
+        return sum(len(rows if validation is None else validation) for rows, validation in self.splits)
 
     def prepared(self, place: int) -> Prepared:
         """What one of the splits was prepared to."""
@@ -127,10 +127,7 @@ def _train_split(
     from edgeship.train.own_data import fitting
 
     data, prepared = trial_data.data, trial_data.prepared(place)
-    rows, validation_rows = trial_data.splits[place]
+    rows, validation = trial_data.splits[place]
     target = data.target.scaled_by(data.targets[rows])
-    train, validation = (Samples(prepared.inputs, data.targets, part) for part in (rows, validation_rows))
     keras.backend.clear_session()  # else each trial leaves its graph behind
-    keras.utils.set_random_seed(seed + place)
-    model = prepared.build(train, target, configuration.size)
-    fitting.fit(model, train, validation, target, configuration.plan, seed + place, tell, watch.see_epoch)
+    fitting.train_network(data, prepared, rows, validation, target, configuration, seed + place, tell, watch.see_epoch)
