@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,18 @@ import numpy as np
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.configuration import NetworkSize, SizeRange
 from edgeship.train.own_data.samples import Samples, Target
+from edgeship.train.own_data.sources.log_mel import make_fourier_kernels, make_mel_matrix
 
 NUMBERS, CATEGORIES, DATES = "numbers", "categories", "dates"
 UNITS, BRANCHES = 96, 4  # of a table's network: so many units a layer, and networks side by side
 EMBEDDING = 6
 VECTORS, BRANCH = "vectors", "branch"  # how names of layers begin: of categories, and of a whole network of several
+WORD_VECTOR = (
+    16  # numbers a word becomes, as in TensorFlow's tutorials of small texts; the fourth root of 4,096 words is 8
+)
 MOST_BINS = 4096  # of all columns
 QUANTILE_ROWS = 100_000  # that bins are found by
 FRAME = 0.032  # seconds of sound that a spectrum is of; half of each is in the next one
-MEL_BANDS = 40
 LEVEL_SAMPLES = 300  # recordings that the level of each band is taken of
 SILENCE = 1e-6  # the power (full scale: about 1) that the logarithm is kept above
 PIECE = 8 << 20  # bytes of samples that are looked at at once
@@ -43,11 +47,13 @@ def table_network(
     entries: int,
     calendar: Array | None = None,
     apart: bool = False,
+    buckets: Mapping[str, int] = MappingProxyType({}),
 ) -> Any:
     """A network on `numbers` (n, columns), float32 in their own units, and `categories` (n, columns), int32 places in one list.
 
     `entries` is the length of that list; `dates` (n, columns) are int32 places in the `calendar`, float32 (places, features).
-    Numbers are normalized by the training rows; a category becomes a learned vector.
+    Numbers are normalized by the training rows; a category becomes a learned vector, and a text those of its words, added up:
+    `buckets` says of each input of word ids (n, words), int32, how many ids there are beside 0, which is none.
     Several small networks stand side by side and their scores are averaged: trained together they vary less than one
     (Gorishniy et al., "TabM", ICLR 2025, for that and for its strength beside boosted trees). A linear model beside them
     learns what is linear (Cheng et al., "Wide & Deep Learning", 2016). `apart`: the networks share nothing that is learned, and
@@ -57,7 +63,7 @@ def table_network(
 
     inputs = {
         name: Input((train.inputs[name].shape[1],), dtype="float32" if name == NUMBERS else "int32", name=name)
-        for name in (NUMBERS, CATEGORIES, DATES)
+        for name in (NUMBERS, CATEGORIES, DATES, *buckets)
         if name in train.inputs
     }
     fixed = _fixed_features(inputs, train, size, calendar)
@@ -67,6 +73,9 @@ def table_network(
         if CATEGORIES in inputs:
             vectors = layers.Embedding(entries, EMBEDDING, name=f"{VECTORS}{of}")(inputs[CATEGORIES])
             parts.append(layers.Flatten(name=f"flatten{of}")(vectors))
+        for name, count in buckets.items():
+            words = _sum_words(inputs[name], count, f"{name}_vectors{of}")
+            parts.append(layers.Dropout(size.dropout, seed=0, name=f"{name}_dropout{of}")(words))
         return layers.Concatenate(name=f"row{of}")(parts) if len(parts) > 1 else parts[0]
 
     if apart:
@@ -120,6 +129,23 @@ def _deep_score(features: Any, target: Target, size: NetworkSize, branch: int, s
         hidden = layers.Dense(units, activation="relu", name=f"hidden{branch}_{depth}")(hidden)
         hidden = layers.Dropout(size.dropout, seed=branch, name=f"dropout{branch}_{depth}")(hidden)
     return _score_layer(target, f"score{branch}", start)(hidden)
+
+
+def _sum_words(ids: Any, buckets: int, name: str) -> Any:
+    """The vectors of a text's words, added up over the root of their number: (n, WORD_VECTOR); of no word 0.
+
+    A bag of words (Joulin et al., "Bag of Tricks for Efficient Text Classification", EACL 2017). Over the root, as the combiner
+    `sqrtn` of TensorFlow's embedding lookups, long texts do not outweigh short ones, nor is one telling word lost in a long
+    one. By plain operators: Keras' masks do not reach the formats of devices.
+    """
+    from keras import layers, ops
+
+    most = ids.shape[1]
+    vectors = layers.Embedding(buckets + 1, WORD_VECTOR, name=name)(ids)
+    is_word = ops.cast(ops.minimum(ids, 1), "float32")
+    total = ops.mean(vectors * ops.expand_dims(is_word, -1), axis=1)
+    share = ops.maximum(ops.mean(is_word, axis=1, keepdims=True), 1 / most)
+    return total / ops.sqrt(share / most)
 
 
 def table_sizes(rows: int, numbers: int) -> SizeRange:
@@ -210,7 +236,7 @@ def sound_network(train: Samples, target: Target, size: NetworkSize, *, rate: in
     ((name, sounds),) = train.inputs.items()
     length = sounds.shape[1]
     frame = min(round(FRAME * rate), length)
-    waves, bands = _fourier_kernels(frame), _mel_matrix(frame, rate)
+    waves, bands = make_fourier_kernels(frame), make_mel_matrix(frame, rate)
     sound = Input((length,), name=name)
     values = layers.Reshape((length, 1), name="values")(layers.Rescaling(1 / 32768, name="rescale")(sound))
     powers = []
@@ -236,25 +262,6 @@ def sound_network(train: Samples, target: Target, size: NetworkSize, *, rate: in
     features = layers.GlobalAveragePooling2D(name="mean")(features)
     features = layers.Dropout(size.dropout, seed=0, name="dropout")(features)
     return Model(sound, _answer(_score_layer(target, "score")(features), target), name="sound_network")
-
-
-def _fourier_kernels(size: int) -> tuple[Array, Array]:
-    """Cosines and sines of the frequencies k / size, k up to the half, under a Hann window: float32 (size, 1, frequencies)."""
-    place, frequency = np.arange(size)[:, None], np.arange(size // 2 + 1)[None]
-    window = np.hanning(size)[:, None] * 2 / size
-    angles = 2 * np.pi * place * frequency / size
-    cosines, sines = ((window * function(angles)).astype(np.float32)[:, None] for function in (np.cos, np.sin))
-    return cosines, sines
-
-
-def _mel_matrix(size: int, rate: int) -> Array:
-    """Triangles of equal width in mel (O'Shaughnessy 1987: 2595 log10(1 + f / 700)): float32 (frequencies, bands)."""
-    count = min(MEL_BANDS, max(4, size // 8))
-    ends = 700 * (10 ** (np.linspace(0, np.log10(1 + rate / 2 / 700), count + 2)) - 1)
-    frequencies = np.arange(size // 2 + 1)[:, None] * rate / size
-    up, down = (frequencies - ends[:-2]) / np.diff(ends)[:-1], (ends[2:] - frequencies) / np.diff(ends)[1:]
-    triangles: Array = np.maximum(0, np.minimum(up, down)).astype(np.float32)
-    return triangles
 
 
 def tensor_network(train: Samples, target: Target, size: NetworkSize) -> Any:

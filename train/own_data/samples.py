@@ -116,7 +116,8 @@ class OwnData:
     `kind`: table, pictures, recordings, windows or arrays. `targets`: int64 classes or float32 values of shape (n,); `groups`
     and `times` of the same shape, with what they are called, where a protocol goes by them. `prepare` makes the inputs with
     what the given training rows (int64) tell. `features` gives what baselines take, (rows, features) with NaN for what is
-    missing, and `categorical` says which of these are places in a list. `describe_row` says which row or file a sample is,
+    missing, and `categorical` says which of these are places in a list; `word_ids` gives of each column of texts the ids of the
+    words, (rows, words), 0 after the end. `describe_row` says which row or file a sample is,
     and `show_row` what is in it, and `draw_row` draws it where it is more than a row. `digest` is of what was read (sha256),
     `preprocessing` tells people what the model takes. `held_out` are the samples (int64) that the data itself has for tests,
     where it has some; `source` and `licence` tell where it comes from. Of fewer than `crossed_below` samples that may be learned
@@ -132,6 +133,7 @@ class OwnData:
     describe_row: Callable[[int], str]
     digest: str
     preprocessing: str
+    word_ids: Callable[[Array], Sequence[Array]] = lambda _: ()
     show_row: Callable[[int], str] = lambda _: ""
     draw_row: Callable[[int], Picture | None] = lambda _: None
     groups: Array | None = None

@@ -12,7 +12,7 @@ from PIL import Image
 from edgeship.deploy.contract.contract import ContractOutput
 from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
 from edgeship.deploy.contract.preprocess import preprocess_input
-from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Frame, Grey, Lookup, Mono, Orient, Resize
+from edgeship.deploy.contract.steps import Affine, FlattenAlpha, Frame, Grey, HashWords, Lookup, Mono, Orient, Resize
 from edgeship.errors import InputError
 from edgeship.serving.batch.rows.columns import column_types, map_columns
 from edgeship.serving.batch.rows.encode import encode_rows
@@ -58,6 +58,24 @@ GREY = ContractInput(
 def encode(item, **columns):
     batch = pa.record_batch([pa.array(values) for values in columns.values()], names=list(columns))
     return encode_rows(map_columns([item], batch.schema.names, "it"), batch, 1)[item.name]
+
+
+def test_texts_are_read_from_their_column_and_a_gap_is_the_empty_text():
+    raw = RawForm("text", "text", column="review")
+    item = ContractInput("text_review", "text", raw, (HashWords(4, 99),), TensorForm((1, 4), "int32"))
+    texts = ["Très bien, it's", None, "NA", "", "one two three four five", "NAN and null"]
+    ids = encode(item, id=[0] * 6, review=pa.array(texts, pa.large_string()))
+    expected = [preprocess_input(item, "" if text in (None, "NA") else text) for text in texts]
+    np.testing.assert_array_equal(ids, np.concatenate(expected))
+    assert ids.dtype == np.int32 and not ids[1:4].any() and ids[4].all()
+    np.testing.assert_array_equal(
+        encode(item, review=[7, 8]), np.concatenate([preprocess_input(item, n) for n in "78"])
+    )
+    assert column_types([item], ["review"]) == {"review": pa.string()}
+    with pytest.raises(InputError, match=r"'text_review' takes review; it has text"):
+        encode(item, text=["a"])
+    with pytest.raises(InputError, match=r"column review: holds list<.*, and the model takes a text"):
+        encode(item, review=[["a"]])
 
 
 @pytest.mark.parametrize("item", [WINDOW, FREE])

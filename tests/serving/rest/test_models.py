@@ -12,7 +12,8 @@ from edgeship.bundle import bundle as bundles
 from edgeship.deploy.contract.build import build_contract, describe_outputs
 from edgeship.deploy.contract.contract import RawGoldens, contract_json
 from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
-from edgeship.deploy.contract.steps import Affine, Lookup
+from edgeship.deploy.contract.steps import Affine, HashWords, Lookup
+from edgeship.deploy.contract.words import hash_words
 from edgeship.runtimes.session import open_session
 from edgeship.settings.inputs import Column
 from tests.serving.rest.conftest import ask
@@ -93,30 +94,41 @@ def test_a_sample_that_the_runtime_fails_on_fails_for_its_sender_alone(many, ses
         np.testing.assert_allclose(outputs["wide"], wanted["wide"][0], rtol=1e-5)
 
 
-def test_a_row_of_categories_becomes_the_whole_numbers_that_the_model_takes(installed_server, tiny_models, tmp_path):
-    """Tables as `edgeship train --data` makes them: places in lists of categories, int32."""
+TOWNS = tuple(Column(name, "category", ("Bonn", "Rome", ""), 3) for name in ("from", "via", "to"))
+ROWS = ContractInput(
+    "ids", "table", RawForm("text", "row", columns=TOWNS), (Lookup(), Affine((1.0,) * 3, (0.0, 1.0, 2.0))),
+    TensorForm((1, 3), "int32"),
+)  # fmt: skip
+TEXTS = ContractInput("ids", "text", RawForm("text", "text"), (HashWords(3, 3),), TensorForm((1, 3), "int32"))
+
+
+@pytest.mark.parametrize(
+    ("form", "shape", "data", "ids"),
+    [
+        (ROWS, [3], ["Rome", "", "Bonn"], [1, 3, 2]),
+        (TEXTS, [2], ["Größe? Größe!", ""], [*hash_words("größe größe", 3, 3), 0, 0, 0]),
+    ],
+    ids=["row", "text"],
+)
+def test_texts_become_the_whole_numbers_that_the_model_takes(
+    form, shape, data, ids, installed_server, tiny_models, tmp_path
+):
+    """As `edgeship train --data` makes them: places in lists of categories, ids of words, int32."""
     bundle = write_single(tiny_models / "pair.onnx", "onnxruntime", tmp_path / "single")
-    columns = tuple(Column(name, "category", ("Bonn", "Rome", ""), 3) for name in ("from", "via", "to"))
-    add = (0.0, 1.0, 2.0)
     manifest = bundles.open_bundle(bundle).manifest
     (entry,) = manifest.artifacts
-    inputs = (
-        ContractInput("values", "tensor", RawForm("float32", "tensor"), (), TensorForm((1, 4), "float32")),
-        ContractInput(
-            "ids", "table", RawForm("text", "row", columns=columns), (Lookup(), Affine((1.0,) * 3, add)),
-            TensorForm((1, 3), "int32"),
-        ),
-    )  # fmt: skip
+    inputs = (ContractInput("values", "tensor", RawForm("float32", "tensor"), (), TensorForm((1, 4), "float32")), form)
     outputs = describe_outputs(entry.outputs, ["none"] * len(entry.outputs), (), None, {})
     contract = build_contract("trip", manifest, inputs, outputs, RawGoldens(reason="none"))
     with bundles.replace_bundle(tmp_path / "bundle") as draft:
         shutil.copytree(bundle, draft, dirs_exist_ok=True)
         (draft / "contract.json").write_text(contract_json(contract))
         bundles.seal_bundle(draft, manifest)
-    numbers = {"name": "values", "shape": [1, 4], "datatype": "FP32", "data": [0.5, 1, -2, 0]}
-    row = {"name": "ids", "shape": [3], "datatype": "BYTES", "data": ["Rome", "", "Bonn"]}
-    ids = {"name": "ids", "shape": [1, 3], "datatype": "INT32", "data": [1, 3, 2]}
+    count = len(ids) // 3
+    numbers = {"name": "values", "shape": [count, 4], "datatype": "FP32", "data": [0.5, 1, -2, 0] * count}
+    raw = {"name": "ids", "shape": shape, "datatype": "BYTES", "data": data}
+    whole = {"name": "ids", "shape": [count, 3], "datatype": "INT32", "data": ids}
     with api.open_server([f"trip={tmp_path / 'bundle'}"], port=0, grpc_port=None) as server:
-        answers = [ask(server, "/v2/models/trip/infer", {"inputs": [numbers, item]}) for item in (row, ids)]
+        answers = [ask(server, "/v2/models/trip/infer", {"inputs": [numbers, item]}) for item in (raw, whole)]
     assert [answer.status for answer in answers] == [200, 200], answers[0].body
     assert answers[0].json["outputs"] == answers[1].json["outputs"]

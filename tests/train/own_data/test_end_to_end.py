@@ -37,13 +37,21 @@ def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def write_note(day: int, bought: str) -> str:
+    """What somebody wrote of a visit; nothing now and then."""
+    mood = "Liked it" if (bought == "yes") == (day % 4 > 0) else "Too dear"
+    return f"{mood}, {'sehr schön, ' * (day % 3)}visit {day}" if day % 7 else ""
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a table and the model of it, `out`."""
     folder = tmp_path_factory.mktemp("shop")
     joined = [datetime.date(2024, 1, 1) + datetime.timedelta(number * 7 % 400) for number in range(240)]
-    rows = [(day, joined[day] if day % 9 else "", *row) for day, row in enumerate(shop_rows(240))]
-    write_table(folder / "shop.csv", ("day", "joined", *SHOP), rows)
+    rows = [
+        (day, joined[day] if day % 9 else "", write_note(day, row[-1]), *row) for day, row in enumerate(shop_rows(240))
+    ]
+    write_table(folder / "shop.csv", ("day", "joined", "note", *SHOP), rows)
     # By time one network is trained, and not one for each fold.
     done = run(folder, "edgeship train --data shop.csv --label bought --time day --epochs 12 --out out --json -")
     assert done.returncode == 0, done.stderr
@@ -87,6 +95,7 @@ def test_the_data_files_are_the_splits(shop: Path, card: dict[str, Any]) -> None
             sizes[name] = len(arrays["y"])
             assert arrays["numbers"].shape == (sizes[name], 3) and arrays["categories"].dtype == np.int32
             assert arrays["dates"].shape == (sizes[name], 1) and arrays["dates"].dtype == np.int32
+            assert arrays["text_note"].shape == (sizes[name], 8) and arrays["text_note"].dtype == np.int32
     assert sizes["evaluation"] == card["data"]["splits"]["test"]["samples"] == 48
     assert sum(sizes.values()) == 240
     tables = Config.read(shop / "out" / "inputs.toml")
@@ -148,7 +157,9 @@ def test_five_commands_lead_from_a_table_to_a_gated_bundle(tmp_path: Path) -> No
 
 @pytest.mark.more
 def test_gaps_and_unknown_categories_are_answered_alike_in_every_format(shop: Path) -> None:
-    """The goldens are raw rows with a day: one without all that may be missing, one with categories that nobody has seen."""
+    """The goldens are raw rows with a day and a text: one without all that may be missing, one with categories that nobody
+    has seen, texts of words that nobody has.
+    """
     for command in (
         "edgeship init out/server.keras --force",
         "edgeship convert out/server.keras --out bundle --variant float32,int8",
@@ -158,8 +169,8 @@ def test_gaps_and_unknown_categories_are_answered_alike_in_every_format(shop: Pa
         done = run(shop, command)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     contract = json.loads((shop / "bundle" / "contract.json").read_text())
-    assert {"unknown", "missing"} <= {case["name"] for case in contract["goldens"]["cases"]}
-    assert {item["name"] for item in contract["inputs"]} == {"numbers", "categories", "dates"}
+    assert {"unknown", "missing", "written", "empty"} <= {case["name"] for case in contract["goldens"]["cases"]}
+    assert {item["name"] for item in contract["inputs"]} == {"numbers", "categories", "dates", "text_note"}
     results = [json.loads(path.read_text()) for path in (shop / "selftest").glob("*.json")]
     assert results and all(item["passed"] and not item["failures"] for item in results)
 

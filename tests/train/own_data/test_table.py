@@ -18,6 +18,7 @@ from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.columns import sort_labels
 from edgeship.train.own_data.sources.dates import DateColumn, build_calendar
 from edgeship.train.own_data.sources.source import Source, read_source
+from edgeship.train.own_data.sources.texts import name_inputs
 from edgeship.train.own_data.trainer import render_forms
 from edgeship.types import TensorSpec
 from tests.train.own_data.tables import SHOP, shop_rows, write_table
@@ -84,7 +85,7 @@ def test_rare_categories_share_the_place_of_unknown_ones(tmp_path: Path) -> None
     assert "numbers" not in prepared.inputs
 
 
-def test_texts_and_moments_are_not_learned_from_and_it_says_so(tmp_path: Path) -> None:
+def test_moments_are_not_learned_from_and_it_says_so(tmp_path: Path) -> None:
     rows = [
         (f"note {n}", f"2024-01-{n % 28 + 1:02} 12:{n % 60:02}:00", f"{1900 + n}-01-01", n, "", n % 2)
         for n in range(60)
@@ -92,9 +93,47 @@ def test_texts_and_moments_are_not_learned_from_and_it_says_so(tmp_path: Path) -
     names = ("note", "moment", "century", "x", "empty", "label")
     data = read(write_table(tmp_path / "t.csv", names, rows), "label")
     told = " ".join(data.notes)
-    assert "note is not learned from: text" in told and "moment is not learned from: date, but not of days" in told
+    assert "moment is not learned from: date, but not of days" in told and "note" not in told
     assert "century is not learned from: date" in told and "empty is not learned from: missing throughout" in told
-    assert data.target.labels == ("0", "1") and set(data.prepare(np.arange(60)).inputs) == {"numbers"}
+    assert data.target.labels == ("0", "1") and set(data.prepare(np.arange(60)).inputs) == {"numbers", "text_note"}
+
+
+def test_an_app_makes_of_every_raw_text_what_the_network_was_trained_on(tmp_path: Path) -> None:
+    """Gaps, texts longer than the model looks at, several lines and other scripts included."""
+    random = np.random.default_rng(3)
+    notes = [
+        " ".join(random.choice(["Größe", "it's", "no. 7", "\u6f22\u5b57", "A\nb", "x"], n % 40)) for n in range(80)
+    ]
+    notes[5], notes[6] = "", "NA"
+    rows = [(note, n, n % 2) for n, note in enumerate(notes)]
+    path = write_table(tmp_path / "t.csv", ("Note, 1", "x", "label"), rows)
+    data = read(path, "label")
+    prepared = data.prepare(np.arange(0, 80, 2))
+    assert prepared.forms["text_Note_1"] == {"kind": "text", "buckets": 4096, "column": "Note, 1"}
+    (item,) = (item for item in contract_of(prepared, data, tmp_path) if item.kind == "text")
+    ids = prepared.inputs["text_Note_1"]
+    assert ids.dtype == np.int32 and 4 < ids.shape[1] < data.word_ids(np.arange(80))[0].astype(bool).sum(1).max()
+    assert ids.shape[1] == item.tensor.shape[1] and not ids[[5, 6]].any() and ids[39].all()
+    for number, note in enumerate(notes):
+        np.testing.assert_array_equal(preprocess_input(item, "" if note == "NA" else note)[0], ids[number])
+    np.testing.assert_array_equal(data.word_ids(np.array([9, 4]))[0][:, : ids.shape[1]], ids[[9, 4]])
+    assert data.show_row(5).startswith("Note, 1=missing") and "Größe" in " ".join(map(data.show_row, range(80)))
+
+
+def test_texts_that_are_all_alike_are_left_out_and_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "data.toml").write_text('file = "t.csv"\n[column.note]\nkind = "text"\n[column.gap]\nkind = "text"\n')
+    rows = [("The same!", "", n, n % 2) for n in range(40)]
+    data = read(write_table(tmp_path / "t.csv", ("note", "gap", "x", "label"), rows), "label")
+    assert "column note is not learned from: its texts are all alike" in data.notes
+    assert any(note.startswith("column gap is not learned from") for note in data.notes)
+    assert set(data.prepare(np.arange(40)).inputs) == {"numbers"} and not data.word_ids(np.arange(3))
+
+
+def test_inputs_of_texts_have_different_names() -> None:
+    names = ("a b", "a-b", "\u00e9", "\u00ea", "text_a_b", "x" * 90)
+    found = name_inputs(names)
+    assert [found[name] for name in names[:4]] == ["text_a_b", "text_a_b_2", "text_column", "text_column_2"]
+    assert len(set(found.values())) == 6 and all(len(name) < 60 for name in found.values())
 
 
 def test_a_day_is_looked_up_and_the_model_knows_what_day_it_is(tmp_path: Path) -> None:
@@ -159,7 +198,7 @@ def refuse(path: Path, why: str, label: str = "label", **more: Any) -> None:
         ([("inf" if n == 3 else n, "ab"[n % 2]) for n in range(40)], "holds infinity"),
         ([("-1e39" if n == 3 else n, "ab"[n % 2]) for n in range(40)], "numbers beyond float32"),
         ([(n, f"{n}.5e39") for n in range(40)], "numbers beyond float32"),
-        ([(f"text {n}", "ab"[n % 2]) for n in range(40)], "no column to learn from"),
+        ([(f"2024-01-01 12:{n:02}:00", "ab"[n % 2]) for n in range(40)], "no column to learn from"),
         ([(n, 5.5) for n in range(40)], "always 5.5|one class"),
         ([(n, "a\u202eb" if n % 2 else "c") for n in range(40)], "cannot be shown"),
     ],

@@ -3,11 +3,13 @@
 Texts cannot go into a model that devices run, so the lists go into the contract as data: `[input.numbers]` and
 `[input.categories]` of `edgeship.toml`. A gap of a number becomes the median of the training rows, and the column stands among
 the categories as well, where the empty text is a category of its own. A day becomes its place in a list of days: `[input.dates]`.
+A text becomes the ids of its words, in an input of its own (`texts`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,7 @@ from edgeship.train.own_data.sources.dates import (
     read_days,
     show_day,
 )
+from edgeship.train.own_data.sources.texts import BUCKETS, MOST_WORDS, TextColumn, TextParts
 from edgeship.untrusted import printable
 
 RARE = 3  # training rows from which on a category has a place of its own; rarer ones share that of unknown ones
@@ -59,7 +62,7 @@ SHOWN = 12  # columns of a row that a card shows
 
 @dataclass(frozen=True)
 class Rows:
-    """A table's `dates`, `numbers` (n, columns), float32 with NaN for gaps, `codes` (n, columns), int32 places in `values`."""
+    """A table's `dates`, `texts`, `numbers`, float32 with NaN for gaps, and `codes`, int32 places in `values`: (n, columns)."""
 
     number_names: tuple[str, ...]
     category_names: tuple[str, ...]
@@ -67,6 +70,11 @@ class Rows:
     codes: Array
     values: tuple[tuple[str, ...], ...]
     dates: tuple[DateColumn, ...] = ()
+    texts: tuple[TextColumn, ...] = ()
+
+    def word_ids(self, chosen: Array) -> list[Array]:
+        """The ids of the words of some rows' texts, int32 (rows, words) a column."""
+        return [item.pad(chosen, MOST_WORDS) for item in self.texts]
 
     def features(self, chosen: Array) -> Array:
         """What baselines take of some rows, float32 with NaN for gaps."""
@@ -79,7 +87,7 @@ def read_table(
 ) -> OwnData:
     """A CSV or Parquet file, as its schema has it, whose column `label` is to be predicted.
 
-    Columns of numbers, categories, truth values and days are learned from, but for those of `group` and `time`; texts and moments
+    Columns of numbers, categories, truth values, days and texts are learned from, but for those of `group` and `time`; moments
     of a day are not, which the notes tell. Raises InputError for columns that are not there, labels that are missing, and what
     cannot be learned.
     """
@@ -102,7 +110,10 @@ def read_table(
         for name in days
         if name not in {item.name for item in rows.dates}
     ]
-    if not (rows.number_names or rows.category_names or rows.dates):
+    alike = [item.name for item in rows.texts if not item.differs]
+    unused += [f"column {printable(name)} is not learned from: its texts are all alike" for name in alike]
+    rows = replace(rows, texts=tuple(item for item in rows.texts if item.differs))
+    if not (rows.number_names or rows.category_names or rows.dates or rows.texts):
         raise InputError(
             f"{printable(path)}: no column to learn from: {'; '.join(unused) or 'there is none but the label'}"
         )
@@ -114,6 +125,7 @@ def read_table(
         targets=targets,
         prepare=partial(_prepare, rows),
         features=rows.features,
+        word_ids=rows.word_ids,
         describe_row=lambda row: f"row {row + 2}",  # as an editor counts them: the header is row 1
         show_row=partial(_show_row, rows),
         digest=digest.of_path(path),
@@ -135,7 +147,7 @@ def _choose_columns(schema: TableSchema, special: Sequence[str]) -> tuple[list[s
     for column in schema.columns:
         if column.name in special:
             continue
-        if column.kind in ("text", "ignored"):
+        if column.kind == "ignored":
             why = "missing throughout" if column.kind == "ignored" and column.missing == schema.rows else column.kind
             unused.append(f"column {printable(column.name)} is not learned from: {why}")
         elif column.statistics is not None and not column.statistics.fits_model:
@@ -152,7 +164,8 @@ def _read_rows(
 ) -> tuple[Rows, dict[str, ColumnData]]:
     """The columns `used` side by side, `days` among them, and those of `special` apart; large tables are not copied."""
     numbers = tuple(name for name in used if schema.column(name).kind == "number")
-    categories = tuple(name for name in used if name not in numbers)
+    written = TextParts([name for name in used if schema.column(name).kind == "text"])
+    categories = tuple(name for name in used if name not in (*numbers, *written.names))
     values = np.empty((schema.rows, len(numbers)), np.float32)
     codes = np.empty((schema.rows, len(categories)), np.int32)
     places: dict[str, dict[str, int]] = {name: {} for name in categories}
@@ -160,6 +173,7 @@ def _read_rows(
     start = 0
     for batch in iterate_batches(path, schema, [*used, *special]):
         apart.add(batch)
+        written.add(batch)
         here = slice(start, start + batch.num_rows)
         for place, name in enumerate(numbers):
             values[here, place] = batch.column(name).to_numpy(zero_copy_only=False)
@@ -176,6 +190,7 @@ def _read_rows(
         codes[:, named] if days else codes,
         tuple(texts[categories[place]] for place in named),
         tuple(item for item in found if item is not None),
+        written.join(),
     )
     return rows, apart.join()
 
@@ -208,9 +223,14 @@ def _prepare(rows: Rows, train: Array) -> Prepared:
             "columns": [item.column for item in calendars],
             "add": [float(start) for start in starts],
         }
+    for text in rows.texts:
+        inputs[text.input_name] = text.pad(np.arange(len(text.starts) - 1), text.choose_words(train))
+        forms[text.input_name] = {"kind": "text", "buckets": BUCKETS, "column": text.name}
     unknown = [(int(offset), item) for offset, item in zip(offsets, lists, strict=False) if item.unknown < LEARNED]
     calendar = np.concatenate([item.table for item in calendars]) if calendars else None
-    build = partial(table_network, entries=int(offsets[-1]), calendar=calendar, apart=len(train) < MANY_ROWS)
+    buckets = {item.input_name: BUCKETS for item in rows.texts}
+    known = {"entries": int(offsets[-1]), "calendar": calendar, "buckets": buckets}
+    build = partial(table_network, **known, apart=len(train) < MANY_ROWS)
     sizes = table_sizes(len(train), len(rows.number_names))
     return Prepared(inputs, forms, build, sizes, partial(_set_unknown_vectors, unknown))
 
@@ -291,4 +311,5 @@ def _show_row(rows: Rows, row: int) -> str:
     places = zip(rows.category_names, rows.values, rows.codes[row], strict=True)
     texts += [f"{name}={values[code] or 'missing'}" for name, values, code in places]
     texts += [f"{item.name}={show_day(item, row)}" for item in rows.dates]
+    texts = [f"{item.name}={item.show(row)}" for item in rows.texts] + texts
     return ", ".join(texts[:SHOWN]) + (", ..." if len(texts) > SHOWN else "")
