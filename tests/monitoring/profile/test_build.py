@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from edgeship.deploy.contract.contract import Contract, ContractOutput, RawGoldens
+from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
+from edgeship.deploy.contract.steps import HashWords
 from edgeship.errors import InputError
 from edgeship.monitoring.profile import classes
 from edgeship.monitoring.profile.build import Evaluation, build_profile, true_classes
@@ -23,7 +25,12 @@ def _numbers(values: Any) -> Array:
     return np.asarray(values, np.float32)
 
 
-def _build(inputs: dict[str, Array], outputs: dict[str, Array], labels: dict[str, Array] | None = None) -> Profile:
+def _build(
+    inputs: dict[str, Array],
+    outputs: dict[str, Array],
+    labels: dict[str, Array] | None = None,
+    contract: Contract | None = None,
+) -> Profile:
     def batches() -> Iterator[dict[str, Array]]:
         for start in range(0, N, 64):
             yield {name: array[start : start + 64] for name, array in inputs.items()}
@@ -37,7 +44,7 @@ def _build(inputs: dict[str, Array], outputs: dict[str, Array], labels: dict[str
         answers={"tflite/int8": outputs},
         labels=labels or {},
     )
-    return build_profile(evaluation, None)
+    return build_profile(evaluation, contract)
 
 
 def _softmax(scores: Array) -> Array:
@@ -109,6 +116,19 @@ def test_texts_are_not_counted_and_it_is_said() -> None:
     profile = _build({"text": np.array(["a"] * N)}, {"y": np.zeros((N, 1), np.float32)})
     assert profile.inputs == ()
     assert "texts" in profile.not_counted["text"]
+
+
+def test_of_a_text_s_ids_it_is_counted_how_many_places_are_left() -> None:
+    raw, steps = RawForm("text", "text"), (HashWords(8, 50),)
+    note = ContractInput("note", "text", raw, steps, TensorForm((1, 8), "int32"))
+    output = ContractOutput("probs", (1, 3))
+    contract = Contract("notes", "b" * 64, (note,), (output,), (), RawGoldens(reason="none"))
+    words = np.arange(N) % 9
+    ids = np.where(np.arange(8) < words[:, None], 7, 0).astype(np.int32)
+    (item,) = _build({"note": ids}, {"probs": np.eye(3, dtype=np.float32)[words % 3]}, contract=contract).inputs
+    (low,) = (descriptor for descriptor in item.descriptors if descriptor.name == "low")
+    assert item.low == 0 and not item.columns and sum(low.counts) == N
+    np.testing.assert_array_equal(low.counts, count_values((8 - words) / 8, low.edges))
 
 
 def test_large_answers_are_described_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
