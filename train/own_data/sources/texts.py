@@ -21,6 +21,7 @@ LEAST_WORDS, MOST_WORDS = 4, 256  # of a text that the model looks at
 COVERED = (
     0.95  # of the training rows, whose texts are looked at whole; the longest would make all others wait for zeros
 )
+PADDED = 1 << 16  # rows at once
 SHOWN = 60  # characters of a text that a card shows
 
 
@@ -51,11 +52,13 @@ class TextColumn:
 
     def pad(self, rows: Array, words: int) -> Array:
         """The ids of some rows' first words, zeros after the end: int32 (rows, words)."""
-        counts = np.minimum(np.diff(self.starts)[rows], words)
         result = np.zeros((len(rows), words), np.int32)
         places = np.arange(words)
-        inside = places < counts[:, None]
-        result[inside] = self.ids[(self.starts[rows][:, None] + places)[inside]]
+        for first in range(0, len(rows), PADDED):
+            part = rows[first : first + PADDED]
+            starts, ends = self.starts[part, None], self.starts[part + 1, None]
+            inside = places < ends - starts
+            result[first : first + PADDED][inside] = self.ids[(starts + places)[inside]]
         return result
 
     def show(self, row: int) -> str:
