@@ -91,7 +91,10 @@ def test_a_killed_stream_goes_on_at_the_next_row(world, place, rows, tmp_path_fa
 
 
 def kill_until_done(world: Path, place: Path, rng: random.Random, least: float) -> int:
-    """The command, killed at random moments until a run is done before; how often. `least`: seconds that it takes anyway."""
+    """The command, killed at random moments until a run is done before; how often. `least`: seconds that it takes anyway.
+
+    They come later and later: what cannot be taken up in its middle, as training, ends at last.
+    """
     killed = 0
     while True:
         process = subprocess.Popen(
@@ -99,7 +102,7 @@ def kill_until_done(world: Path, place: Path, rng: random.Random, least: float) 
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
-            assert process.wait(rng.uniform(0.2, 1.5) * least) == 0
+            assert process.wait(rng.uniform(0.2, 1.5) * least * (1 + killed / 10)) == 0
             return killed
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
