@@ -22,6 +22,7 @@ from edgeship.light_dataclass import dataclass
 
 SAMPLES = 24
 NOISE = 1e-4  # of the head's largest number: what a client may be off
+START = 1e-6  # the same of a head that training begins with: where it is too fast, that leads far away
 LARGE = 1 << 17  # weights
 BAD_SAMPLES = (96, 256)
 FACTORS = (30.0, 1000.0, 30_000.0)  # of features with which the rate is too large
@@ -63,17 +64,26 @@ class LessonFiles:
     head: bytes
 
 
+@dataclass(frozen=True)
+class Rounding:
+    """How a client may round: in float64 or float32, from a head and to one that are a little off."""
+
+    exact: bool = True
+    start: float = 0.0
+    noise: float = 0.0
+
+
+ROUNDINGS = (Rounding(), Rounding(False, 0.0, NOISE), Rounding(False, START, -NOISE))
+
+
 class ExactLearner(HeadLearner):
-    """The reference, with steps in float64 where that is not too slow; each head is trained once.
+    """The reference, with steps in float64 where that is not too slow; each head is trained once."""
 
-    `noise`: how far off its heads are, as a share of their largest number.
-    """
-
-    noise = 0.0
-
-    def __init__(self, folder: Path, state: str, trained: dict[Hashable, Head]) -> None:
+    def __init__(
+        self, folder: Path, state: str, trained: dict[Hashable, Head], rounding: Rounding = ROUNDINGS[0]
+    ) -> None:
         super().__init__(folder, state)
-        self._trained = trained
+        self._trained, self._rounding = trained, rounding
 
     def teach(self, samples: Samples) -> LearnResult:
         """Collect samples, which are features already, and learn."""
@@ -84,21 +94,22 @@ class ExactLearner(HeadLearner):
         return self.learn()
 
     def _train(self, train: Samples, steps: int, rate: float) -> Head:
-        key = _pack(train.features, train.target), steps, rate
+        rounding = self._rounding
+        key = _pack(train.features, train.target), steps, rate, rounding.exact, rounding.start
         if key not in self._trained:
             self._trained[key] = self._train_exactly(train, steps, rate)
-        return Head(*(_disturb(item, self.noise).astype(np.float32) for item in self._trained[key]))
+        return Head(*(_disturb(item, rounding.noise).astype(np.float32) for item in self._trained[key]))
 
     def _train_exactly(self, train: Samples, steps: int, rate: float) -> Head:
         package = self.package
-        exact = np.float32 if package.head.weights.size > LARGE else np.float64
-        head = Head(*(item.astype(exact) for item in package.head))
+        exact = np.float64 if self._rounding.exact and package.head.weights.size <= LARGE else np.float32
+        head = Head(*(_disturb(item, self._rounding.start).astype(exact) for item in package.head))
         known = Samples(package.replay.features.astype(exact), package.replay.target)
         with np.errstate(all="ignore"):  # a rate that is too large leads beyond all numbers
             for fresh, kept in list_batches(len(train), len(known), package.batch, steps):
                 features = np.concatenate([train.features[fresh].astype(exact), known.features[kept]])
                 target = np.concatenate([train.target[fresh], known.target[kept]])
-                head, _ = take_step(features, target, rate, head, package.activation)
+                head, _ = take_step(features, target, exact(rate), head, package.activation)
         return head
 
 
@@ -186,15 +197,18 @@ def _move_targets(package: Package, target: Array) -> Array:
 
 
 def _ends_alike(folder: Path, lessons: list[Samples], trained: dict[Hashable, Head], *, kept: bool) -> bool:
-    """Whether the last of these lessons ends with that, and alike with heads that are a little off to either side."""
-    ends = set()
-    for noise in (0.0, NOISE, -NOISE):
+    """Whether the last of these lessons ends with that, alike and with the same head, however a client rounds."""
+    ends, heads = set(), []
+    for rounding in ROUNDINGS:
         with tempfile.TemporaryDirectory() as state:
-            learner = ExactLearner(folder, state, trained)
-            learner.noise = noise
+            learner = ExactLearner(folder, state, trained, rounding)
             results = [learner.teach(lesson) for lesson in lessons]
+            heads.append(np.concatenate([learner.head.weights.ravel(), learner.head.bias]))
         ends.add((*(item.kept for item in results), results[-1].share, _name_reason(results[-1])))
-    return len(ends) == 1 and results[-1].kept is kept
+        if len(ends) > 1 or results[-1].kept is not kept:
+            return False
+    off = max(float(abs(head - heads[0]).max()) for head in heads)
+    return off <= 1.5 * NOISE * float(abs(heads[0]).max())
 
 
 def _disturb(values: Array, noise: float) -> Array:

@@ -18,6 +18,7 @@ from edgeship.storage import digest
 from edgeship.types import to_json
 from tests.deploy.codegen.conftest import edgeship
 from tests.learning.head.conftest import Made, made  # noqa: F401
+from tests.monitoring.golden_profile import add_profile
 
 ACTIVATIONS = ("softmax", "sigmoid", "linear")
 
@@ -58,6 +59,7 @@ def bundle_of(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     def find(activation: str) -> Path:
         if activation not in known:
             copy = shutil.copytree(made.bundle, tmp_path_factory.mktemp(activation) / "bundle")
+            add_profile(copy)  # its clients count, too
             known[activation] = copy if activation == "softmax" else change_head(copy, activation)
         return known[activation]
 

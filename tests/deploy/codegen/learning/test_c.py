@@ -68,9 +68,8 @@ def taught_of(bundle_of, tmp_path_factory, missing) -> Callable[[str], Taught]:
             run(*compiler, "-c", f"-I{client}", *files, DRIVERS / "teach.c", cwd=root)
         parts = [root / f"{name}.o" for name in (*SHARED, *LEARNING)]
         run(*compiler, client / "learning" / "head.c", *parts, root / "teach.o", "-o", out / "teach", *link)
-        own = [client / f"{name}.c" for name in SELFTEST] + [
-            client / "learning" / f"{name}.c" for name in ("head", "lessons")
-        ]
+        own = [client / f"{name}.c" for name in (*SELFTEST, "learning/head", "learning/lessons")]
+        own += sorted((client / "counting").glob("*.c"))
         run(*compiler, *own, *parts, "-o", out / "selftest", *link)
         known[activation] = Taught(bundle, client, out / "teach", out / "selftest")
         return known[activation]
