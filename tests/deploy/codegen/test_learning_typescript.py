@@ -89,7 +89,7 @@ class Case:
     moved: float
     wrong: float = 0.0
     counts: tuple[int, ...] = (48,)
-    settings: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 CASES = {
@@ -127,7 +127,8 @@ def write_package(folder: Path, activation: str) -> Package:
     known = draw(300, 0.0, 5)
     weights = np.linalg.lstsq(known.features, known.target, rcond=None)[0]
     head = (weights.astype(np.float32), np.zeros(OUTPUTS, np.float32))
-    scale, offset, arrays = 0.02, -0.1, {}
+    scale, offset = 0.02, -0.1
+    arrays: dict[str, Any] = {}
     for seed, (part, count) in enumerate({"replay": 96, "guard": 128}.items()):
         drawn = draw(count, 0.0, seed)
         stored = np.round((drawn.features - offset) / scale).clip(0, 255).astype(np.uint8)
