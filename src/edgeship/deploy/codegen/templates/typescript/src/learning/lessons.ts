@@ -25,7 +25,8 @@ export interface Teaching {
 }
 
 const FAR = 1e-4; // of the largest number of a head
-const NEAR = 0.02; // of qualities, which are shares of few samples, and of losses
+const NEAR = 0.02; // of losses and qualities
+const FEW = 2.5; // samples, of those that a quality is a share of: one on the edge may fall to either side
 const DECIDED = ['kept', 'cause', 'share', 'samples', 'heldOut', 'steps'] as const;
 const MEASURED = [
   'lossBefore',
@@ -95,14 +96,21 @@ function compare(what: string, wanted: Lesson, found: LearnResult): string[] {
   const near = wanted.cause === 'loss' ? MEASURED.filter((name) => name.endsWith('Before')) : MEASURED;
   const differs = [
     ...DECIDED.filter((name) => found[name] !== wanted[name]),
-    ...near.filter((name) => !isNear(found[name], wanted[name])),
+    ...near.filter((name) => !isNear(found[name], wanted[name], Math.max(NEAR, FEW / countBehind(name, wanted)))),
   ];
   return differs.map((name) => `${what} ends with ${name} ${found[name]}, not ${wanted[name]}`);
 }
 
-function isNear(found: number | null, wanted: number | null): boolean {
+/** Of how many samples a figure is a share. */
+function countBehind(name: (typeof MEASURED)[number], {samples, heldOut}: Lesson): number {
+  if (name.startsWith('loss')) return Infinity;
+  if (name.startsWith('guard')) return DESCRIPTION.guard;
+  return name.startsWith('heldOut') ? heldOut : samples - heldOut;
+}
+
+function isNear(found: number | null, wanted: number | null, share: number): boolean {
   if (found === null || wanted === null) return found === wanted;
-  return Math.abs(found - wanted) <= NEAR * Math.max(1, Math.abs(wanted));
+  return Math.abs(found - wanted) <= share * Math.max(1, Math.abs(wanted));
 }
 
 function flatten({head: {weights, bias}}: HeadLearner): Float32Array {
