@@ -22,14 +22,21 @@ from edgeship.train.own_data.samples import Samples, Target
 random = np.random.default_rng(0)
 numbers = np.stack([random.normal(2000, 7, 300), random.exponential(9e5, 300), np.ones(300)], 1).astype(np.float32)
 targets = (numbers[:, 0] > 2000).astype(np.int64)
-train = Samples({"numbers": numbers}, targets, np.arange(300))
-model = networks.table_network(train, Target("t", ("a", "b")), NetworkSize(0.5, 3, 0.2, 7), entries=0)
+ids = random.integers(1, 40, (300, 6)).astype(np.int32)
+ids[np.arange(6) >= np.arange(300)[:, None] % 7] = 0
+train = Samples({"numbers": numbers, "text_note": ids}, targets, np.arange(300))
+size = NetworkSize(0.5, 3, 0.2, 7)
+model = networks.table_network(train, Target("t", ("a", "b")), size, entries=0, buckets={"text_note": 39})
 model.save(sys.argv[1] + "/server.keras")
 import keras
 bins = keras.Model(model.inputs, model.get_layer("through_bins").output)
-np.savez(sys.argv[1] + "/calibration.npz", numbers=numbers)
-np.savez(sys.argv[1] + "/evaluation.npz", numbers=numbers, y=targets)
-np.save(sys.argv[1] + "/bins.npy", bins.predict(numbers, verbose=0))
+words = keras.Model(model.inputs, model.get_layer("text_note_dropout").input)
+feeds = {"numbers": numbers, "text_note": ids}
+np.savez(sys.argv[1] + "/calibration.npz", **feeds)
+np.savez(sys.argv[1] + "/evaluation.npz", **feeds, y=targets)
+np.save(sys.argv[1] + "/bins.npy", bins.predict(feeds, verbose=0))
+vectors = model.get_layer("text_note_vectors").get_weights()[0]
+np.savez(sys.argv[1] + "/words.npz", vectors=vectors, sums=words.predict(feeds, verbose=0))
 """
 
 
@@ -54,7 +61,17 @@ def test_bins_say_how_far_a_number_is_through_each_quantile(built: Path) -> None
 
 
 @pytest.mark.more
-def test_bins_go_through_every_format(built: Path) -> None:
+def test_the_vectors_of_words_are_added_up_over_the_root_of_their_number(built: Path) -> None:
+    """What is after the last word does not count, though 0 has a vector, too; of no word it is 0."""
+    found, ids = np.load(built / "words.npz"), np.load(built / "calibration.npz")["text_note"]
+    assert {*np.count_nonzero(ids, axis=1)} == set(range(7)) and np.abs(found["vectors"][0]).max() > 0
+    for row, total in zip(ids, found["sums"], strict=True):
+        words = found["vectors"][row[row > 0]].astype(np.float64)
+        np.testing.assert_allclose(total, words.sum(axis=0) / max(len(words), 1) ** 0.5, atol=1e-5)
+
+
+@pytest.mark.more
+def test_bins_and_words_go_through_every_format(built: Path) -> None:
     for command in ("edgeship convert server.keras --out bundle --variant float32,int8", "edgeship verify bundle"):
         done = run(built, command)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"

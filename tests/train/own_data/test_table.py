@@ -14,6 +14,7 @@ from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.errors import InputError
 from edgeship.settings.config import Config
 from edgeship.train.own_data import protocol
+from edgeship.train.own_data.baselines import predict_baselines
 from edgeship.train.own_data.samples import OwnData, Prepared
 from edgeship.train.own_data.sources.columns import sort_labels
 from edgeship.train.own_data.sources.dates import DateColumn, build_calendar
@@ -118,6 +119,14 @@ def test_an_app_makes_of_every_raw_text_what_the_network_was_trained_on(tmp_path
         np.testing.assert_array_equal(preprocess_input(item, "" if note == "NA" else note)[0], ids[number])
     np.testing.assert_array_equal(data.word_ids(np.array([9, 4]))[0][:, : ids.shape[1]], ids[[9, 4]])
     assert data.show_row(5).startswith("Note, 1=missing") and "Größe" in " ".join(map(data.show_row, range(80)))
+
+
+def test_baselines_have_the_words_of_texts(tmp_path: Path) -> None:
+    rows = [(f"{'good' if n % 3 else 'bad'} thing, no. {n}", "yes" if n % 3 else "no") for n in range(400)]
+    data = read(write_table(tmp_path / "t.csv", ("note", "label"), rows), "label")
+    scores = predict_baselines(data, np.arange(300), np.arange(300, 400), 0)
+    right = {name: (data.target.answers(found) == data.targets[300:]).mean() for name, found in scores.items()}
+    assert right["constant"] < 0.7 and right["linear model"] > 0.9 and right["boosted trees"] > 0.9
 
 
 def test_texts_that_are_all_alike_are_left_out_and_it_says_so(tmp_path: Path) -> None:
