@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.settings.inputs import MOST_BUCKETS
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.samples import OwnData, Target
+from edgeship.train.own_data.sources.texts import BUCKETS
 
 CONSTANT, LINEAR, TREES = "constant", "linear model", "boosted trees"
 MOST_ROWS = 50_000  # that a baseline is trained on
 MOST_PLACES = 255  # of a category that scikit-learn's trees take as such
 MOST_FEATURES = 400  # of a linear model; of larger samples it takes that many principal components
-MOST_IDS = MOST_BUCKETS + 1  # that words have
 WORD_COMPONENTS = 50  # of a text that trees take, which want few and dense features (latent semantic analysis)
 
 
@@ -65,11 +64,11 @@ def _with_words(name: str, model: Any, count: int, words: Sequence[Array], seed:
 
 
 def _count_words(ids: Array) -> Any:
-    """How often each id comes in a row: a sparse matrix (rows, MOST_IDS), without 0, which is no word."""
+    """How often each id comes in a row: a sparse matrix (rows, ids), without 0, which is no word."""
     from scipy.sparse import csr_array
 
     rows, places = np.nonzero(ids)
-    shape = len(ids), MOST_IDS
+    shape = len(ids), BUCKETS + 1
     return csr_array((np.ones(len(rows), np.float32), (rows, ids[rows, places].astype(np.int64))), shape)
 
 
