@@ -129,6 +129,15 @@ def test_baselines_have_the_words_of_texts(tmp_path: Path) -> None:
     assert right["constant"] < 0.7 and right["linear model"] > 0.9 and right["boosted trees"] > 0.9
 
 
+def test_names_that_no_two_rows_share_are_left_out_and_it_says_so(tmp_path: Path) -> None:
+    """A hash gives them few ids, which recur."""
+    rows = [(f"A{n:05}", f"Ms {n % 9} of B{n}", n, n % 2) for n in range(9000)]
+    data = read(write_table(tmp_path / "t.csv", ("customer", "person", "x", "label"), rows), "label")
+    (told,) = data.notes
+    assert told.startswith("column customer is not learned from: its words hardly ever recur")
+    assert set(data.prepare(np.arange(9000)).inputs) == {"numbers", "text_person"}
+
+
 def test_texts_that_are_all_alike_are_left_out_and_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "data.toml").write_text('file = "t.csv"\n[column.note]\nkind = "text"\n[column.gap]\nkind = "text"\n')
     rows = [("The same!", "", n, n % 2) for n in range(40)]

@@ -110,9 +110,9 @@ def read_table(
         for name in days
         if name not in {item.name for item in rows.dates}
     ]
-    alike = [item.name for item in rows.texts if not item.differs]
-    unused += [f"column {printable(name)} is not learned from: its texts are all alike" for name in alike]
-    rows = replace(rows, texts=tuple(item for item in rows.texts if item.differs))
+    excluded = {item.name: why for item in rows.texts if (why := item.find_exclusion())}
+    unused += [f"column {printable(name)} is not learned from: {why}" for name, why in excluded.items()]
+    rows = replace(rows, texts=tuple(item for item in rows.texts if item.name not in excluded))
     if not (rows.number_names or rows.category_names or rows.dates or rows.texts):
         raise InputError(
             f"{printable(path)}: no column to learn from: {'; '.join(unused) or 'there is none but the label'}"

@@ -22,6 +22,11 @@ COVERED = (
     0.95  # of the training rows, whose texts are looked at whole; the longest would make all others wait for zeros
 )
 PADDED = 1 << 16  # rows at once
+LOOKED_AT = 20_000  # rows whose words are counted
+OFTEN, LEAST_RECURRING = (
+    3,
+    0.2,
+)  # times that a word recurs; the share of such among the words of texts that tell something
 SHOWN = 60  # characters of a text that a card shows
 
 
@@ -29,7 +34,8 @@ SHOWN = 60  # characters of a text that a card shows
 class TextColumn:
     """A column: the ids (uint16) of all rows' words, one row after the other, of row r from `starts[r]` on (int64, rows + 1).
 
-    `input_name` is what the model calls it, `heads` (an arrow array) are the first characters of each text.
+    `input_name` is what the model calls it, `heads` (an arrow array) are the first characters of each text. `recurring` is the
+    share of words that come OFTEN, of all words.
     """
 
     name: str
@@ -37,13 +43,17 @@ class TextColumn:
     ids: Array
     starts: Array
     heads: Any
+    recurring: float
 
-    @property
-    def differs(self) -> bool:
-        """Whether the rows hold different words."""
+    def find_exclusion(self) -> str:
+        """Why nothing can be learned from it; empty where something can."""
         counts = np.diff(self.starts)
         count = int(counts[0]) if len(counts) else 0
-        return bool((counts != count).any() or (self.ids.reshape(-1, max(count, 1)) != self.ids[:count]).any())
+        if (counts == count).all() and (self.ids.reshape(-1, max(count, 1)) == self.ids[:count]).all():
+            return "its texts are all alike"
+        return (
+            "" if self.recurring >= LEAST_RECURRING else "its words hardly ever recur, as those of numbers of customers"
+        )
 
     def choose_words(self, train: Array) -> int:
         """So many words of each text the model looks at, by the lengths of the training rows' texts."""
@@ -78,11 +88,11 @@ class TextParts:
         """Add the rows of a pyarrow RecordBatch; a gap is the empty text."""
         import pyarrow.compute as pc
 
-        for name, (_, ids, counts, heads) in self._columns.items():
+        for name, (_, hashes, counts, heads) in self._columns.items():
             texts = batch.column(name).fill_null("")
             rows = [_hash_text(text) for text in texts.to_pylist()]
             counts.append(np.array([len(row) for row in rows], np.int64))
-            ids.append(np.array([number for row in rows for number in row], np.uint16))
+            hashes.append(np.array([number for row in rows for number in row], np.uint32))
             heads.append(pc.utf8_slice_codeunits(texts, 0, SHOWN + 1))
 
     def join(self) -> tuple[TextColumn, ...]:
@@ -90,15 +100,23 @@ class TextParts:
         import pyarrow as pa
 
         found = []
-        for name, (input_name, ids, counts, heads) in self._columns.items():
+        for name, (input_name, hashes, counts, heads) in self._columns.items():
             starts = np.cumsum(np.concatenate([[0], *counts]), dtype=np.int64)
-            joined = np.concatenate([np.zeros(0, np.uint16), *ids])
-            found.append(TextColumn(name, input_name, joined, starts, pa.chunked_array(heads, pa.string())))
+            words = np.concatenate([np.zeros(0, np.uint32), *hashes])
+            recurring = _find_recurring(words[: starts[min(LOOKED_AT, len(starts) - 1)]])
+            ids = (1 + words % BUCKETS).astype(np.uint16)
+            found.append(TextColumn(name, input_name, ids, starts, pa.chunked_array(heads, pa.string()), recurring))
         return tuple(found)
 
 
 def _hash_text(text: str) -> list[int]:
-    return [1 + hash_word(word) % BUCKETS for word in split_words(text)[:MOST_WORDS]]
+    return [hash_word(word) for word in split_words(text)[:MOST_WORDS]]
+
+
+def _find_recurring(words: Array) -> float:
+    """The share of words that come OFTEN, of all words."""
+    counts = np.unique(words, return_counts=True)[1]
+    return float(counts[counts >= OFTEN].sum() / max(len(words), 1))
 
 
 def name_inputs(names: Iterable[str]) -> dict[str, str]:
