@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from edgeship.train.dataset import Array
+from edgeship.train.log_mel import make_fourier_kernels, make_mel_matrix
 from edgeship.train.own_data.configuration import NetworkSize, SizeRange
 from edgeship.train.own_data.samples import Samples, Target
-from edgeship.train.own_data.sources.log_mel import make_fourier_kernels, make_mel_matrix
 
 NUMBERS, CATEGORIES, DATES = "numbers", "categories", "dates"
 UNITS, BRANCHES = 96, 4  # of a table's network: so many units a layer, and networks side by side

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import preprocess_input
-from edgeship.deploy.contract.words import find_text, hash_word, hash_words, split_words
 from edgeship.errors import InputError
+from edgeship.tables.words import find_text, hash_word, hash_words, split_words
 from edgeship.typed_json import convert
 from tests.deploy.contract import slow_definition
 

@@ -229,8 +229,8 @@ def _prepare(rows: Rows, train: Array) -> Prepared:
     unknown = [(int(offset), item) for offset, item in zip(offsets, lists, strict=False) if item.unknown < LEARNED]
     calendar = np.concatenate([item.table for item in calendars]) if calendars else None
     buckets = {item.input_name: BUCKETS for item in rows.texts}
-    known = {"entries": int(offsets[-1]), "calendar": calendar, "buckets": buckets}
-    build = partial(table_network, **known, apart=len(train) < MANY_ROWS)
+    entries, apart = int(offsets[-1]), len(train) < MANY_ROWS
+    build = partial(table_network, entries=entries, calendar=calendar, apart=apart, buckets=buckets)
     sizes = table_sizes(len(train), len(rows.number_names))
     return Prepared(inputs, forms, build, sizes, partial(_set_unknown_vectors, unknown))
 

@@ -109,7 +109,7 @@ class ExactLearner(HeadLearner):
             for fresh, kept in list_batches(len(train), len(known), package.batch, steps):
                 features = np.concatenate([train.features[fresh].astype(exact), known.features[kept]])
                 target = np.concatenate([train.target[fresh], known.target[kept]])
-                head, _ = take_step(features, target, exact(rate), head, package.activation)
+                head, _ = take_step(features, target, rate, head, package.activation)
         return head
 
 

@@ -30,9 +30,9 @@ from edgeship.deploy.contract.steps import (
     Step,
     SwapRedBlue,
 )
-from edgeship.deploy.contract.words import hash_words
 from edgeship.errors import InputError
 from edgeship.settings.inputs import Column
+from edgeship.tables.words import hash_words
 
 
 def preprocess_input(item: ContractInput, raw: Array | Sequence[str | float] | str, orientation: int = 1) -> Array:
