@@ -19,10 +19,10 @@ import numpy as np
 from edgeship.benchmarks.compare.accuracy import compare
 from edgeship.bundle.bundle import open_bundle
 from edgeship.data import Array
+from edgeship.deploy.contract.arithmetic.resample import resize_picture
 from edgeship.deploy.contract.contract import read_contract
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import preprocess_input
-from edgeship.deploy.contract.resample import resize_picture
 from edgeship.deploy.contract.steps import Resize
 from edgeship.runtimes.registry import find
 from edgeship.runtimes.session import open_session

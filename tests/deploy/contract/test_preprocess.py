@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from edgeship.deploy.contract.arithmetic.resample import resize_picture
 from edgeship.deploy.contract.contract import EdgeQuantization
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import (
@@ -20,7 +21,6 @@ from edgeship.deploy.contract.preprocess import (
     preprocess_input,
     quantize_values,
 )
-from edgeship.deploy.contract.resample import resize_picture
 from edgeship.deploy.contract.steps import Resize
 from edgeship.errors import InputError
 from edgeship.settings.inputs import FITS, RESAMPLERS

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeship.deploy.contract.arithmetic.words import find_text, hash_word, hash_words, split_words
 from edgeship.deploy.contract.inputs import ContractInput
 from edgeship.deploy.contract.preprocess import preprocess_input
 from edgeship.errors import InputError
-from edgeship.tables.words import find_text, hash_word, hash_words, split_words
 from edgeship.typed_json import convert
 from tests.deploy.contract import slow_definition
 

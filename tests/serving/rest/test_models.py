@@ -9,13 +9,13 @@ import pytest
 
 from edgeship import api
 from edgeship.bundle import bundle as bundles
+from edgeship.deploy.contract.arithmetic.words import hash_words
 from edgeship.deploy.contract.build import build_contract, describe_outputs
 from edgeship.deploy.contract.contract import RawGoldens, contract_json
 from edgeship.deploy.contract.inputs import ContractInput, RawForm, TensorForm
 from edgeship.deploy.contract.steps import Affine, HashWords, Lookup
 from edgeship.runtimes.session import open_session
 from edgeship.settings.inputs import Column
-from edgeship.tables.words import hash_words
 from tests.serving.rest.conftest import ask
 from tests.serving.rest.small_bundles import write_single
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeship.deploy.contract.arithmetic.words import hash_word, split_words
 from edgeship.light_dataclass import dataclass
-from edgeship.tables.words import hash_word, split_words
 from edgeship.train.dataset import Array
 from edgeship.untrusted import printable
 

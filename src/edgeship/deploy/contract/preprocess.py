@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import Array
+from edgeship.deploy.contract.arithmetic.resample import resize_picture, round_div, round_ratio
+from edgeship.deploy.contract.arithmetic.words import hash_words
 from edgeship.deploy.contract.contract import ORIENTATIONS, EdgeQuantization
 from edgeship.deploy.contract.inputs import ContractInput, RawForm
-from edgeship.deploy.contract.resample import resize_picture, round_div, round_ratio
 from edgeship.deploy.contract.steps import (
     LONGEST_SIDE,
     Affine,
@@ -32,7 +33,6 @@ from edgeship.deploy.contract.steps import (
 )
 from edgeship.errors import InputError
 from edgeship.settings.inputs import Column
-from edgeship.tables.words import hash_words
 
 
 def preprocess_input(item: ContractInput, raw: Array | Sequence[str | float] | str, orientation: int = 1) -> Array:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.data import Array
+from edgeship.deploy.contract.arithmetic.words import find_text
 from edgeship.deploy.contract.contract import RawSize
 from edgeship.deploy.contract.golden_files import RawSample, float_bytes
 from edgeship.deploy.contract.inputs import ContractInput
@@ -20,7 +21,6 @@ from edgeship.deploy.contract.preprocess import invert_scale, preprocess_input
 from edgeship.deploy.contract.steps import Affine, Grey, HashWords, Mono, SwapRedBlue
 from edgeship.light_dataclass import dataclass
 from edgeship.settings.inputs import Column
-from edgeship.tables.words import find_text
 
 MOST_BYTES, FEWEST = 32 << 20, 2  # of the tensors of goldens in a bundle; of goldens, however large they are
 TINTS = ((4, 4), (3, 4), (2, 4))  # of red, green and blue where a grey picture is given colours

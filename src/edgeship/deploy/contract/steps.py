@@ -86,7 +86,7 @@ class Lookup(msgspec.Struct, frozen=True, tag_field="step", tag="lookup"):
 
 
 class HashWords(msgspec.Struct, frozen=True, tag_field="step", tag="hash_words"):
-    """The ids of a text's first `words` words, 1 + hash % `buckets`; zeros after the end (see `words`)."""
+    """The ids of a text's first `words` words, 1 + hash % `buckets`; zeros after the end (see `arithmetic.words`)."""
 
     words: Annotated[int, Meta(ge=1, le=MOST_WORDS)]
     buckets: Annotated[int, Meta(ge=1, le=MOST_BUCKETS)]
