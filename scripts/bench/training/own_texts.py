@@ -120,7 +120,7 @@ a network and seeds of its own. "Better" and "worse" are beyond chance at 5 % ([
     for item in found:
         for columns, part in (("all", item["with_texts"]), ("without texts", item["without"])):
             if part:
-                shares = [f"{part['baselines'][name]:.2%}, beside it {part['verdicts'][name]}" for name in BASELINES]
+                shares = [f"{part['baselines'][name]:.2%}; network {part['verdicts'][name]}" for name in BASELINES]
                 cells = [item["table"], item["what"], f"{item['rows']:,}", f"{item['constant']:.2%}", columns]
                 lines.append(f"| {' | '.join([*cells, format(part['network'], '.2%'), *shares])} |")
     return text + "\n".join(lines) + "\n"
