@@ -13,7 +13,7 @@ RUN := runs/fashion-mnist
 
 help:
 	@echo "make demo   train the default task's server model, ship it, print the table and where the report is"
-	@echo "make lifecycle  the whole loop once: train, ship, publish, 260 simulated devices, drift, retrain, experiment, rollback; a timeline (11 minutes)"
+	@echo "make lifecycle  the whole loop once: train, ship, publish, 260 simulated devices, drift, retrain, experiment, rollback; a timeline (8 minutes)"
 	@echo "make test   lint, type checks, import contract and all tests"
 	@echo "make test-machines  both commands in bare Debian trees, and an emulated arm64 board (root, an hour and a half)"
 	@echo "make clients  what compiles and runs generated client code in tests"

@@ -88,7 +88,7 @@ def run_loop(out: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.more
-@pytest.mark.timeout(3600)  # eleven minutes of two cores that are idle
+@pytest.mark.timeout(3600)  # eight minutes of two cores that are idle
 def test_every_station_of_the_loop_holds(tmp_path, missing):
     done = run_loop(tmp_path)
     content = json.loads((tmp_path / DATA).read_text(encoding="utf-8"))
