@@ -257,8 +257,10 @@ def claim_stdio() -> tuple[Any, Any]:
 
 def serve_calls(ahead: Sequence[str]) -> None:
     """The child's loop: one function call per message, until the parent closes the stream."""
+    from edgeship.processes.keras_import import hide_unused
     from edgeship.types import to_json  # see `_convert_result`
 
+    hide_unused()
     requests, answers = claim_stdio()
     for module in ahead:
         with contextlib.suppress(ImportError):  # the call that needs it says so
