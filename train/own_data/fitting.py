@@ -18,7 +18,6 @@ from edgeship.train.own_data.configuration import Configuration, Plan
 from edgeship.train.own_data.samples import OwnData, Prepared, Samples, Target
 
 SECONDS_PER_EVENT = 0.3  # between two progress events
-STEPS = 2000  # of a training, as far as MOST_EPOCHS allows
 LEAST_EPOCHS, MOST_EPOCHS = 6, 120
 PATIENCE = 0.3  # of the epochs: so many without a better one end a training
 PREDICTED = 512  # samples at once
@@ -27,11 +26,11 @@ Watch = Callable[[int, float], bool]
 STEPS_AT_ONCE = 32  # that TensorFlow does between two looks of Python: a step of a small network is short
 
 
-def plan_training(samples: int, epochs: int | None) -> Plan:
-    """A plan for a training set of this size, with the number of epochs that is asked for."""
+def plan_training(samples: int, epochs: int | None, steps: int) -> Plan:
+    """A plan for a training set of this size, with the number of epochs that is asked for, or those of so many steps."""
     batch = int(np.clip(2 ** round(math.log2(max(samples / 40, 1))), 16, 256))
-    steps = max(1, math.ceil(samples / batch))
-    return Plan(epochs or int(np.clip(STEPS // steps, LEAST_EPOCHS, MOST_EPOCHS)), batch)
+    each = max(1, math.ceil(samples / batch))
+    return Plan(epochs or int(np.clip(steps // each, LEAST_EPOCHS, MOST_EPOCHS)), batch)
 
 
 def read_batches(samples: Samples, targets: Array, batch: int, seed: int | None = None) -> Any:

@@ -33,8 +33,10 @@ PIECE = 8 << 20  # bytes of samples that are looked at at once
 LARGE_SIDE = 48  # pixels from which on a picture is halved once more
 PICTURE_FILTERS = (24, 48, 96, 128), (16, 32, 64, 96, 128)  # by block, of small pictures and of large ones
 WINDOW_FILTERS, SOUND_FILTERS = (32, 48, 64, 96, 128), (16, 32, 48, 64, 96)
-TABLE_SIZES = SizeRange(NetworkSize(1.0, 2, 0.1), (1 / 3, 4.0), (1, 4), (0.0, 0.5), (0, 24))
-MANY_ROWS, USUAL_BINS = 2000, 12  # so many training rows tell quantiles well, and can spare some that only validate
+TABLE_SIZES = SizeRange(NetworkSize(1.0, 2, 0.1), (1 / 3, 4.0), (1, 4), (0.0, 0.5), (0, 96))
+MANY_ROWS, USUAL_BINS = 2000, 48  # so many training rows tell quantiles well
+TABLE_STEPS = 6000  # of a training: a step of a table is short, and what leaps along a number is learned slowly
+CROSSED_BELOW = 20_000  # training rows of which none is spared that only validates
 WINDOW_SIZES = SizeRange(NetworkSize(1.0, 3, 0.3), (0.5, 2.0), (2, 5), (0.0, 0.6))
 SOUND_SIZES = SizeRange(NetworkSize(1.0, 3, 0.2), (0.5, 2.0), (2, 5), (0.0, 0.6))
 

@@ -13,6 +13,7 @@ from edgeship.train.dataset import Array
 from edgeship.train.own_data.configuration import NetworkSize, SizeRange
 
 DECISION = 0.5  # the probability of the second of two classes from which on it is the answer
+STEPS = 2000  # of a training, as far as there is a sensible number of epochs
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Prepared:
 
     `forms` are the tables `[input.NAME]` of `edgeship.toml`, by which an app makes the same inputs. `build` gives an untrained
     network of a size, `sizes` the usual one and those that tuning tries; `finish` sets what a trained one could not learn.
+    `steps`: the batches of a usual training, as far as there is a sensible number of epochs.
     """
 
     inputs: Mapping[str, Array]
@@ -107,6 +109,7 @@ class Prepared:
     build: Callable[[Samples, Target, NetworkSize], Any]
     sizes: SizeRange
     finish: Callable[[Any], None] = lambda _: None
+    steps: int = STEPS
 
 
 @dataclass(frozen=True)

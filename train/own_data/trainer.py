@@ -155,7 +155,7 @@ def _train_split(
     rows, validation = protocol.inner_splits(data, split, 1)[0]
     prepared = data.prepare(rows)
     target = data.target.scaled_by(data.targets[rows])
-    used = chosen or Configuration(prepared.sizes.usual, fitting.plan_training(len(rows), epochs))
+    used = chosen or Configuration(prepared.sizes.usual, fitting.plan_training(len(rows), epochs, prepared.steps))
     model, curve = fitting.train_network(data, prepared, rows, validation, target, used, seed, tell)
     prepared.finish(model)
     model = networks.restore_units(model, target)

@@ -25,14 +25,16 @@ from edgeship.tables.schema import TableSchema
 from edgeship.train.dataset import Array
 from edgeship.train.own_data.networks import (
     CATEGORIES,
+    CROSSED_BELOW,
     DATES,
     MANY_ROWS,
     NUMBERS,
+    TABLE_STEPS,
     VECTORS,
     table_network,
     table_sizes,
 )
-from edgeship.train.own_data.samples import OwnData, Prepared
+from edgeship.train.own_data.samples import STEPS, OwnData, Prepared
 from edgeship.train.own_data.sources.columns import (
     MISSING,
     UNFIT,
@@ -136,7 +138,7 @@ def read_table(
         timed_by=time or "",
         categorical=[False] * (len(rows.number_names) + FEATURES * len(rows.dates)) + [True] * len(rows.category_names),
         trees=True,
-        crossed_below=MANY_ROWS,
+        crossed_below=CROSSED_BELOW,
         notes=tuple(unused),
     )
 
@@ -229,10 +231,11 @@ def _prepare(rows: Rows, train: Array) -> Prepared:
     unknown = [(int(offset), item) for offset, item in zip(offsets, lists, strict=False) if item.unknown < LEARNED]
     calendar = np.concatenate([item.table for item in calendars]) if calendars else None
     buckets = {item.input_name: BUCKETS for item in rows.texts}
-    entries, apart = int(offsets[-1]), len(train) < MANY_ROWS
+    entries, apart = int(offsets[-1]), len(train) < CROSSED_BELOW
     build = partial(table_network, entries=entries, calendar=calendar, apart=apart, buckets=buckets)
     sizes = table_sizes(len(train), len(rows.number_names))
-    return Prepared(inputs, forms, build, sizes, partial(_set_unknown_vectors, unknown))
+    steps = TABLE_STEPS if len(train) >= MANY_ROWS else STEPS
+    return Prepared(inputs, forms, build, sizes, partial(_set_unknown_vectors, unknown), steps)
 
 
 def _medians(rows: Rows, train: Array) -> Array:

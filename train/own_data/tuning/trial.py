@@ -40,8 +40,8 @@ class TrialData:
         self.data = data
         most = MOST_SPLITS if len(split.validation) < FEW_SAMPLES else 1
         self.splits = protocol.inner_splits(data, split, most)
-        self.plan = fitting.plan_training(len(self.splits[0][0]), epochs)
         self._prepared: list[Prepared] = []
+        self.plan = fitting.plan_training(len(self.splits[0][0]), epochs, self.prepared(0).steps)
 
     @property
     def validated(self) -> int:
