@@ -70,6 +70,15 @@ def draw_regression(rng: np.random.Generator) -> Table:
     return table | {"kind": list(rng.choice(["a", "b", "c"], ROWS)), "y": list(target.round(4))}
 
 
+def draw_texts(rng: np.random.Generator) -> Table:
+    """Texts of a dozen words, each of which is a little more frequent in one of three classes, and a number."""
+    labels = rng.integers(0, 3, ROWS)
+    words = np.array([f"word{place}" for place in range(200)])
+    shares = rng.dirichlet(np.ones(200), 3)
+    texts = [" ".join(rng.choice(words, 12, p=shares[label])) for label in labels]
+    return {"note": texts, "n": list(rng.normal(size=ROWS).round(4)), "y": [f"class {label}" for label in labels]}
+
+
 CLEAN: Mapping[str, Callable[[np.random.Generator], Table]] = {
     "numbers": draw_numbers,
     "separable": draw_separable,
@@ -99,6 +108,16 @@ def plant_leak(table: Table, rng: np.random.Generator) -> Table:
         for value, odd in zip(table["y"], wrong, strict=True)
     ]
     return {"status": leak, **table}
+
+
+def plant_word_leak(table: Table, rng: np.random.Generator) -> Table:
+    """A word in the text that was written after the outcome, another one for each class, somewhere in it."""
+    notes = []
+    for text, label in zip(table["note"], table["y"], strict=True):
+        words = text.split()
+        words.insert(rng.integers(len(words)), f"Closed-{label[-1]}xx")
+        notes.append(" ".join(words))
+    return table | {"note": notes}
 
 
 def plant_number_leak(table: Table, rng: np.random.Generator) -> Table:

@@ -41,6 +41,16 @@ def test_planted_shift_is_found(tmp_path):
     assert count_shifts("gaps", 1, tmp_path) == 1
 
 
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.more) for seed in range(1, 20))])
+def test_a_word_that_gives_the_class_away_is_found_and_others_are_not(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    clean = draw.draw_texts(rng)
+    assert check_draw(clean, tmp_path).findings == ()
+    (finding,) = check_draw(draw.plant_word_leak(clean, rng), tmp_path).findings
+    assert (finding.check, finding.severity) == ("leakage", "spoils")
+    assert finding.columns == ("note (words 0xx, 1xx, 2xx)",)
+
+
 def test_labels_that_are_called_wrong_are_those_that_were_planted(tmp_path):
     rng = np.random.default_rng(0)
     table, wrong = draw.plant_wrong_labels(draw.draw_separable(rng), rng)

@@ -133,7 +133,7 @@ def choose_learnable(split: Split, most: int | None = None) -> Learnable | str:
 
 def judge_leaks(split: Split) -> tuple[list[Finding], tuple[leakage.ColumnScore, ...], str]:
     """Columns (or facts) that give the label away, the scores of all, and why it was not looked for."""
-    features = split.facts or split.features
+    features = split.facts or (*split.features, *split.words)
     chosen = choose_learnable(split)
     if isinstance(chosen, str):
         return [], (), chosen

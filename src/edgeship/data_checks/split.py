@@ -13,7 +13,8 @@ class Split:
     """All samples' hashes, and features and labels of those that were drawn for models and tests.
 
     `drawn`: their indices among all `samples`, in ascending order. `features` of them: what a model learns from;
-    `facts`: what should tell nothing (a picture's size), and is looked at for leaks as columns of a table are.
+    `facts`: what should tell nothing (a picture's size), and is looked at for leaks as columns of a table are; so are `words`,
+    what texts tell by one word of each class.
     `label`: the label's name, empty without one; `labels` of the drawn samples: class numbers in the order of
     `class_counts` (of all samples), or numbers where that is empty. `groups` of the drawn samples, as numbers;
     `group_names` of all. `column_hashes`: see `duplicates.chance_explains`, None where equal samples are never chance.
@@ -25,6 +26,7 @@ class Split:
     drawn: Array
     features: tuple[Feature, ...]
     facts: tuple[Feature, ...] = ()
+    words: tuple[Feature, ...] = ()
     label: str = ""
     labels: Array | None = None
     class_counts: tuple[tuple[str, int], ...] = ()

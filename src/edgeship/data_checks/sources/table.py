@@ -14,6 +14,7 @@ import numpy as np
 from edgeship.data_checks.checks import check_splits
 from edgeship.data_checks.judge import join_names, quote
 from edgeship.data_checks.methods.features import Array, Feature, encode_categories
+from edgeship.data_checks.methods.words import find_telling_words
 from edgeship.data_checks.report import ColumnReport, DataReport, Finding, Severity
 from edgeship.data_checks.sources.table_scan import TableScan, scan_table
 from edgeship.data_checks.split import Split
@@ -117,7 +118,8 @@ def build_split(
         samples=scan.rows,
         hashes=scan.row_hashes,
         drawn=scan.drawn,
-        features=tuple(feature for feature in features if feature is not None),
+        features=features,
+        words=_find_words(schema, scan, label, labels, len(counts)),
         label=label or "",
         labels=labels,
         class_counts=tuple(counts.items()),
@@ -128,8 +130,19 @@ def build_split(
     )
 
 
+def _find_words(
+    schema: TableSchema, scan: TableScan, label: str | None, labels: Array | None, classes: int
+) -> tuple[Feature, ...]:
+    """Of each column of texts the words that tell the classes; none of a label that is a number."""
+    if labels is None or not classes:
+        return ()
+    names = [column.name for column in schema.columns if column.kind == "text" and column.name in scan.columns]
+    found = (find_telling_words(name, scan.columns[name], labels, classes) for name in names if name != label)
+    return tuple(feature for feature in found if feature is not None)
+
+
 def _make_feature(column: ColumnSchema, values: Any) -> Feature:
-    """A column as models take it: of a text, which they cannot read, its length."""
+    """A column as the checks' models take it: of a text its length."""
     if column.kind in ("number", "date"):
         return Feature(column.name, values)
     if column.kind == "text":
