@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgeship.train.own_data.search_results import TuningOptions
 
 AnyPath = str | os.PathLike[str]
-LEAST_FOLDS, LEAST_TRIALS = 3, 2
+LEAST_FOLDS, LEAST_TRIALS = 2, 2
 
 
 def train_on_data(

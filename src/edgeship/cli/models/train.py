@@ -43,7 +43,7 @@ OF_TUNING = ("tune", "processes", "engine")  # of --data, and of tasks that are 
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Seed of the training.")
 @click.option("--epochs", type=click.IntRange(1), help="Train this many epochs instead of the task's own number.")
 @click.option(
-    "--folds", type=click.IntRange(3), help="k-fold with so many folds.  [default: by the number of samples, or none]"
+    "--folds", type=click.IntRange(2), help="k-fold with so many folds.  [default: by the number of samples, or none]"
 )
 @click.option("--repeats", type=click.IntRange(1), help="Repeat the folds so often, split anew.  [default: 1]")
 @click.option(
