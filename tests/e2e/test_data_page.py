@@ -21,6 +21,7 @@ from tests.present import present
 PAGE = "docs/data.md"
 # What stands under each heading is run in the folder that `newcomer.prepare` has filled for it.
 FOLDERS = {"Pictures": "pictures", "A table": "table", "Text": "text", "Several inputs and outputs": "several"}
+LONGER = ("text", "several")  # two of four are for test-more
 METRICS = {"pictures": "top1", "table": "top1", "text": "binary_accuracy"}
 
 
@@ -54,7 +55,9 @@ def test_every_block_is_run():
     assert [(block.heading, block.language) for block in others] == [("Then", "")]
 
 
-@pytest.mark.parametrize("kind", FOLDERS.values())
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.more] * (kind in LONGER)) for kind in FOLDERS.values()]
+)
 def test_the_data_and_a_fitting_model_are_shipped(newcomer_once, tmp_path, edgeship, kind):
     folder = shutil.copytree(newcomer_once / kind, tmp_path / kind)
     init, ship = (command.split()[1:] for command in commands_below(PAGE, "Then"))

@@ -64,6 +64,7 @@ def project(odd_models: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.more
 def test_variants_are_trained_further_with_the_real_tools(edgeship, project):
     """Run from another folder than the configuration's: paths in it are relative to it."""
     done = edgeship("convert", "project/small.keras", "--out", "out", "--to", "tflite,onnx", check=0)
@@ -119,6 +120,7 @@ def test_what_cannot_be_trained_is_refused(edgeship, project, change, message):
     assert not (project.parent / "out").exists()
 
 
+@pytest.mark.more
 def test_sparse_encoding_that_the_artifact_does_not_show_is_an_error(edgeship, project):
     path = project / "edgeship.toml"
     path.write_text(path.read_text().replace("sparsity = 0.8", "sparsity = 0.1"))

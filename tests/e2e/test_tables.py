@@ -27,6 +27,7 @@ def test_tables_of_the_machine(edgeship, command):
     assert 60 < width(edgeship(command, check=0).stdout) <= 120
 
 
+@pytest.mark.more
 def test_wide_shows_every_column(edgeship, shipped):
     shipped.change(lambda _: None)
     arguments = [shipped.bundle, "--data", shipped.folder / "evaluation.npz"]

@@ -95,6 +95,7 @@ def test_data_files_hold_the_inputs_under_their_name(motion: Path, card: dict[st
             assert arrays["y"].max() < len((motion / "labels.txt").read_text().splitlines())
 
 
+@pytest.mark.more
 def test_the_seed_decides_the_result(tmp_path: Path) -> None:
     """The same seed gives the same curve, another seed another one."""
     curves = []
@@ -200,7 +201,7 @@ def assert_nothing_left(folder: Path, expected: str) -> None:
     assert digest.of_path(folder) == expected
 
 
-@pytest.mark.parametrize("moment", ["training samples", pytest.param("epoch  1", marks=pytest.mark.slow), "evaluating"])
+@pytest.mark.parametrize("moment", ["training samples", "epoch  1", pytest.param("evaluating", marks=pytest.mark.more)])
 def test_a_killed_run_keeps_the_old_results_and_leaves_nothing(old_results: Path, moment: str) -> None:
     before = digest.of_path(old_results)
     with start_training(old_results, moment) as process:

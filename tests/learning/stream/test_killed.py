@@ -73,6 +73,7 @@ def beside(place: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.more
 @pytest.mark.timeout(600)
 def test_a_killed_stream_goes_on_at_the_next_row(world, place, rows, tmp_path_factory, edgeship, monkeypatch):
     unbroken = beside(place, tmp_path_factory.mktemp("unbroken") / "place")

@@ -31,6 +31,7 @@ def compare(client, python, server, images, expected, tmp_path, environment):
         assert answers[name].astype(np.float32).tobytes() == wanted.tobytes(), name
 
 
+@pytest.mark.more
 def test_clients_of_kserve(server, installed_server, images, expected, tmp_path, scratch_environment):
     compare("kserve", installed_server, server, images, expected, tmp_path, scratch_environment)
 
