@@ -33,6 +33,8 @@ PAGE, WORK = RESULTS / "training" / "own_kinds.md", ROOT / "runs" / "bench" / "o
 EVERY = 3  # of so many flights one: of half as many, too few are tested for the gate to be sure of half a point
 RENDERINGS = 6  # of each spoken word
 HALVES = ("--folds", "2")  # one is tested: with a fifth of these the gate cannot be sure of half a point
+INTEGERS = ("int8", "auto")
+VARIANTS = ("float32", "float16", *INTEGERS)
 AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 
 
@@ -151,7 +153,9 @@ def train_and_ship(kind: Kind, folder: Path) -> str:
     options = kind.write(folder)
     trained = run_command(folder, "train", *options, "--out", "run")
     run_command(folder, "init", "run/server.keras")
-    run_command(folder, "ship", "run/server.keras", "--out", "bundle", "--profile", "rapid")
+    run_command(
+        folder, "ship", "run/server.keras", "--out", "bundle", "--profile", "rapid", "--variant", ",".join(VARIANTS)
+    )
     card = json.loads((folder / "run" / "model-card.json").read_text())
     share = card["results"]["accuracy"]
     best = max(card["results"]["baselines"], key=lambda item: float(item["accuracy"]))
@@ -161,7 +165,7 @@ def train_and_ship(kind: Kind, folder: Path) -> str:
     drops = [
         f"{item.artifact}: {describe_check(item)}"
         for item in manifest.gate.checks
-        if item.check == "accuracy" and item.artifact.endswith("/int8")
+        if item.check == "accuracy" and item.artifact.rpartition("/")[2] in INTEGERS
     ]
     cells = [
         kind.name,
@@ -182,12 +186,13 @@ def main() -> None:
     found = parts.take({kind.name: partial(measure, kind) for kind in KINDS}, asked.only, asked.work)
     text = """# Four kinds of own data, to the gate
 
-`edgeship train --data`, `edgeship init run/server.keras` and `edgeship ship run/server.keras`, nothing set by hand. The network's
-accuracy is of samples that it has not seen; exit code 1 of `train` says that a baseline is not beaten. *int8* is what the
-accuracy of the integer files falls by, in what the gate counts, beside what it allows; the verdict is of all files.
+`edgeship train --data`, `edgeship init run/server.keras` and `edgeship ship run/server.keras` with the variant `auto` (int8 by a
+recipe that is searched for) beside the usual ones; nothing is set by hand. The network's accuracy is of samples that it has not
+seen; exit code 1 of `train` says that a baseline is not beaten. *Integers* is what the accuracy of the integer files falls by,
+in what the gate counts, beside what it allows; the verdict is of all files, and INCONCLUSIVE where samples are too few for one.
 `python -m scripts.bench.training.own_kinds` writes this page.
 
-| kind | of | network | best baseline, and the network is | exit of `train` | int8 | gate |
+| kind | of | network | best baseline, and the network is | exit of `train` | integers | gate |
 |---|---|---|---|---|---|---|
 """
     asked.out.write_text(text + "\n".join(found.values()) + "\n", encoding="utf-8")
