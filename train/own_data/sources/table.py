@@ -138,7 +138,7 @@ def read_table(
         timed_by=time or "",
         categorical=[False] * (len(rows.number_names) + FEATURES * len(rows.dates)) + [True] * len(rows.category_names),
         trees=True,
-        crossed_below=CROSSED_BELOW,
+        crossed_below=_crossed_below(rows),
         notes=tuple(unused),
     )
 
@@ -231,11 +231,16 @@ def _prepare(rows: Rows, train: Array) -> Prepared:
     unknown = [(int(offset), item) for offset, item in zip(offsets, lists, strict=False) if item.unknown < LEARNED]
     calendar = np.concatenate([item.table for item in calendars]) if calendars else None
     buckets = {item.input_name: BUCKETS for item in rows.texts}
-    entries, apart = int(offsets[-1]), len(train) < CROSSED_BELOW
+    entries, apart = int(offsets[-1]), len(train) < _crossed_below(rows)
     build = partial(table_network, entries=entries, calendar=calendar, apart=apart, buckets=buckets)
     sizes = table_sizes(len(train), len(rows.number_names))
-    steps = TABLE_STEPS if len(train) >= MANY_ROWS else STEPS
+    steps = TABLE_STEPS if len(train) >= MANY_ROWS and not rows.texts else STEPS
     return Prepared(inputs, forms, build, sizes, partial(_set_unknown_vectors, unknown), steps)
+
+
+def _crossed_below(rows: Rows) -> int:
+    """Training rows from which on a part only validates. Vectors of words want all rows, and those of one branch for all."""
+    return MANY_ROWS if rows.texts else CROSSED_BELOW
 
 
 def _medians(rows: Rows, train: Array) -> Array:
