@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import lzma
 import subprocess
 import sys
 import tempfile
@@ -18,23 +19,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgeship.train import embedded
+from edgeship.train.own_data.built_in import flights as built_in_flights
 from scripts import RESULTS, ROOT
 from scripts.bench import parts
 
 PAGE, WORK = RESULTS / "training" / "own_tables.md", ROOT / "runs" / "bench" / "own_tables"
 SPLITS, FOLDS = 20, 5
+EVERY = 3  # of so many flights one
 LARGE = 10_000  # rows from which on a part is held out once: as many networks again would say little more
 Row = Sequence[object]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table, its label, and what it is made of; `read` gives names and rows out of the folder of packages."""
+    """A table, its label, and what it is made of; `read` gives names and rows out of the folder of packages.
+
+    `options` of `edgeship train` beside the label.
+    """
 
     name: str
     label: str
     what: str
     read: Callable[[Path], tuple[Row, list[Row]]]
+    options: tuple[str, ...] = ()
 
 
 def read_sklearn(name: str) -> Callable[[Path], tuple[Row, list[Row]]]:
@@ -49,6 +57,13 @@ def read_sklearn(name: str) -> Callable[[Path], tuple[Row, list[Row]]]:
         return [*found.feature_names, "target"], rows
 
     return read
+
+
+def read_flights(every: int) -> tuple[Row, list[Row]]:
+    """One in `every` flights of those that come with edgeship, which are in no order but that of the file."""
+    text = lzma.decompress((embedded.FOLDER / built_in_flights.FILE).read_bytes()).decode()
+    head, *rows = csv.reader(text.splitlines())
+    return head, list(rows[::every])
 
 
 def read_csv(place: str) -> Callable[[Path], tuple[Row, list[Row]]]:
@@ -75,9 +90,17 @@ def read_orange(place: str) -> Callable[[Path], tuple[Row, list[Row]]]:
 
 TABLES = (
     Table("breast cancer", "target", "30 numbers", read_sklearn("breast_cancer")),
+    Table("digits", "target", "64 numbers", read_sklearn("digits")),
     Table("wine", "target", "13 numbers", read_sklearn("wine")),
     Table("titanic", "survived", "3 categories", read_orange("titanic.tab")),
     Table("heart disease", "diameter narrowing", "numbers and categories, with gaps", read_orange("heart_disease.tab")),
+    Table(
+        "flights",
+        "late",
+        "numbers and categories, with gaps; by day",
+        lambda _: read_flights(EVERY),
+        ("--group", built_in_flights.DAY),
+    ),
     Table("penguins", "sex", "numbers and categories, with gaps", read_csv("palmerpenguins/data/penguins.csv")),
     Table("diabetes", "target", "10 numbers; a value", read_sklearn("diabetes")),
     Table("diamonds", "price", "6 numbers, 3 categories; a value", read_csv("plotnine/data/diamonds.csv")),
@@ -144,7 +167,7 @@ def measure(table: Table, packages: Path, splits: int) -> dict[str, Any]:
         with path.open(encoding="utf-8") as stream:
             rows = sum(1 for _ in stream) - 1
         many = () if rows > LARGE else ("--folds", str(FOLDS), "--repeats", str(max(1, splits // FOLDS)))
-        found = compare(table, train(path, path.with_suffix(""), "--label", table.label, *many))
+        found = compare(table, train(path, path.with_suffix(""), "--label", table.label, *table.options, *many))
     print(found.line, flush=True)
     return asdict(found)
 

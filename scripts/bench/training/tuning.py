@@ -7,7 +7,6 @@ holds a package with a table in it: `pip install --no-deps --target FOLDER ISLP=
 from __future__ import annotations
 
 import csv
-import lzma
 import math
 import statistics
 import tempfile
@@ -19,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeship.train import embedded, fashion_mnist
-from edgeship.train.own_data.built_in import flights
+from edgeship.train import fashion_mnist
 from scripts import RESULTS, ROOT
 from scripts.bench import parts
-from scripts.bench.training.own_tables import train
+from scripts.bench.training.own_tables import read_flights, train
 
 PAGE, WORK = RESULTS / "training" / "tuning.md", ROOT / "runs" / "bench" / "tuning"
 TRIALS, SEEDS = 12, 5
@@ -59,9 +57,8 @@ def write_bikes(packages: Path, folder: Path) -> Path:
 
 def write_flights(_: Path, folder: Path, every: int = EVERY) -> Path:
     """One in `every` flights of those that come with edgeship, which are in no order but that of the file."""
-    text = lzma.decompress((embedded.FOLDER / flights.FILE).read_bytes()).decode()
-    head, *rows = csv.reader(text.splitlines())
-    return write_csv(folder / "flights.csv", [head, *rows[::every]])
+    head, rows = read_flights(every)
+    return write_csv(folder / "flights.csv", [head, *rows])
 
 
 def write_idx(path: Path, array: Any) -> None:
