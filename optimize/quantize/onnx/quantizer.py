@@ -7,6 +7,7 @@ int8 ONNX model has float ends: QDQ marks them inside) and their dynamic axes.
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -150,12 +151,15 @@ def _quantize_static(
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    ranges_file = folder / "ranges.json"
+    ranges_file, own_file = folder / "ranges.json", folder / "prepared.onnx"
+    shutil.copyfile(
+        prepared_file, own_file
+    )  # beside which a file is written and removed: others read that of the cache
     activation_observer.write_ranges(ranges, ranges_file)
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError, AssertionError)  # "scale issue"
     try:
         quantize_static(
-            str(prepared_file),
+            str(own_file),
             str(out),
             None,
             quant_format=QuantFormat.QDQ,

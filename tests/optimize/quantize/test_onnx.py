@@ -97,6 +97,13 @@ def test_same_input_gives_the_same_bytes(recipe, lab):
     assert first == second
 
 
+def test_the_folder_of_the_statistics_is_only_read(lab):
+    """It lies in a cache, where another run may read it at once: ONNX Runtime writes a file beside the model, and removes it."""
+    lab.onnx("table")
+    (lab.out / "table.onnx-inferred.onnx").mkdir()
+    assert lab.onnx("table", file="again.onnx")[0].exists()
+
+
 def test_recipes_that_have_no_meaning_are_refused(lab):
     with pytest.raises(InputError, match="not possible for onnx"):
         lab.onnx("table", "weight_only_w8")
