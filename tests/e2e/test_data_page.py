@@ -95,6 +95,7 @@ def test_a_model_that_takes_text_is_refused_with_the_way_out(newcomer_once, edge
     assert re.search(r"type string, which no device format takes", done.stderr)
 
 
+@pytest.mark.more
 def test_the_table_of_samples_is_what_its_script_writes():
     begin, end = evaluation_samples.MARKS
     assert (ROOT / PAGE).read_text().split(begin)[1].split(end)[0].strip() == evaluation_samples.table().strip()
