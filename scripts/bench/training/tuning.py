@@ -27,7 +27,7 @@ PAGE, WORK = RESULTS / "training" / "tuning.md", ROOT / "runs" / "bench" / "tuni
 TRIALS, SEEDS = 12, 5
 EVERY = 6  # of so many flights one
 PICTURES, TESTED = 2000, 2000  # that are learned from, and that are tested
-Rows = list[list[str]]
+Rows = Sequence[Sequence[object]]
 
 
 @dataclass(frozen=True)
