@@ -152,9 +152,8 @@ def _quantize_static(
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     ranges_file, own_file = folder / "ranges.json", folder / "prepared.onnx"
-    shutil.copyfile(
-        prepared_file, own_file
-    )  # beside which a file is written and removed: others read that of the cache
+    # A file is written beside it, and removed: other processes read the folder of the cache.
+    shutil.copyfile(prepared_file, own_file)
     activation_observer.write_ranges(ranges, ranges_file)
     failures: tuple[type[Exception], ...] = (*reader.runtime_errors(), ValueError, AssertionError)  # "scale issue"
     try:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeship.data_checks.methods.features import Array, Feature
+from edgeship.untrusted import shorten_text
 
 LEAST_TEXTS, MOST_WORDS = 5, 5000  # that a word is in; the commonest, of a column
+LONGEST = 30  # letters of a word that are shown: strangers wrote them
 
 
 def find_telling_words(name: str, texts: Sequence[str | None], labels: Array, classes: int) -> Feature | None:
@@ -32,5 +34,5 @@ def find_telling_words(name: str, texts: Sequence[str | None], labels: Array, cl
     chosen = np.unique((counts / np.maximum(totals, 1) - others).argmax(axis=0))
     has = held[:, chosen].toarray() > 0
     codes = np.where(has.any(axis=1), has.argmax(axis=1), -1)
-    names = tuple(str(words[place]) for place in chosen)
+    names = tuple(shorten_text(str(words[place]), LONGEST) for place in chosen)
     return Feature(f"{name} (words {', '.join(names)})", codes, names)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeship.data_checks.checks import check_splits
-from edgeship.data_checks.judge import join_names, quote
+from edgeship.data_checks.judge import MOST_CLASSES, join_names, quote
 from edgeship.data_checks.methods.features import Array, Feature, encode_categories
 from edgeship.data_checks.methods.words import find_telling_words
 from edgeship.data_checks.report import ColumnReport, DataReport, Finding, Severity
@@ -46,6 +46,7 @@ def check_table(
     spelled = _as_spelled(schema, group)
     scan = scan_table(path, spelled, schema.rows, _counted(label, group, task))
     split = build_split(path, spelled, scan, label, group, task)
+    split = replace(split, words=_find_words(spelled, scan, split))
     other = _read_evaluation(evaluation, spelled, label, group, task) if evaluation else None
     result = check_splits(split, other, group or "")
     columns = tuple(_describe(column, scan, schema.rows) for column in schema.columns)
@@ -119,7 +120,6 @@ def build_split(
         hashes=scan.row_hashes,
         drawn=scan.drawn,
         features=features,
-        words=_find_words(schema, scan, label, labels, len(counts)),
         label=label or "",
         labels=labels,
         class_counts=tuple(counts.items()),
@@ -130,14 +130,16 @@ def build_split(
     )
 
 
-def _find_words(
-    schema: TableSchema, scan: TableScan, label: str | None, labels: Array | None, classes: int
-) -> tuple[Feature, ...]:
-    """Of each column of texts the words that tell the classes; none of a label that is a number."""
-    if labels is None or not classes:
+def _find_words(schema: TableSchema, scan: TableScan, split: Split) -> tuple[Feature, ...]:
+    """Of each column of texts the words that tell the classes; none of a label that is a number, or has too many classes."""
+    if split.labels is None or not 0 < split.classes <= MOST_CLASSES:
         return ()
-    names = [column.name for column in schema.columns if column.kind == "text" and column.name in scan.columns]
-    found = (find_telling_words(name, scan.columns[name], labels, classes) for name in names if name != label)
+    texts = {column.name: scan.columns[column.name] for column in schema.columns if column.kind == "text"}
+    found = (
+        find_telling_words(name, values, split.labels, split.classes)
+        for name, values in texts.items()
+        if name != split.label
+    )
     return tuple(feature for feature in found if feature is not None)
 
 
